@@ -1,0 +1,1 @@
+"""The policy language: from text to a syntax tree with exact source positions."""

@@ -1,0 +1,35 @@
+"""Where things are: source texts and the spans inside them that every later stage points back to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of one source file, `start` inclusive and `end` exclusive.
+
+    Lines and columns count from 1, columns in characters; offsets count characters from 0.
+    """
+
+    path: str
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+    start: int
+    end: int
+
+    def to(self, other: Span) -> Span:
+        """The span from the beginning of this one to the end of `other` in the same file."""
+        return Span(
+            self.path, self.line, self.column, other.end_line, other.end_column, self.start, other.end
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One policy file: its path as the user named it, and its text."""
+
+    path: str
+    text: str
