@@ -1,0 +1,459 @@
+"""A checked policy: every name resolved, every type known, every amount a plain number in the house's units.
+
+This is all that the compiler, the oracle, the explainers and the graph read; none of them looks at the
+syntax tree. Statements keep their source spans, since every reason of a decision points back to its rule.
+Cores, counts: int. Memory and disk: MiB. Durations: seconds. Percentages: hundredths of a percent.
+hs23: thousandths. `UNLIMITED` is the duration above every other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from wnodes_engine.language.source import Span
+from wnodes_engine.language.vocabulary import Trust, Type
+
+UNLIMITED: Final = 1 << 62
+"""An unlimited walltime, in seconds: above every duration that can be written."""
+
+
+# ---------------------------------------------------------------- expressions
+
+
+@dataclass(frozen=True, slots=True)
+class Const:
+    """A literal, a `let`, an enumeration's word or a share: str, int, bool, or a frozenset of str.
+
+    For `Type.SHARE` the value is the share's index in `CheckedPolicy.shares`.
+    """
+
+    value: str | int | bool | frozenset[str]
+    type: Type
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Attr:
+    """An attribute by its dotted name; `site` when `site.yaml` declares it (read from `attributes`)."""
+
+    name: str
+    type: Type
+    site: bool
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Has:
+    """Whether the attribute or group of attributes (`image`) is present."""
+
+    name: str
+    site: bool
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """Negation; `not in` and `not X` alike."""
+
+    operand: Expr
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    """All of two or more, left to right, stopping at the first that fails."""
+
+    operands: tuple[Expr, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    """Any of two or more, left to right, stopping at the first that holds."""
+
+    operands: tuple[Expr, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """`op` one of `== != < <= > >=`; both sides of one type; strings and enums know `==` and `!=` only."""
+
+    op: str
+    left: Expr
+    right: Expr
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """The left (a string or enum) is an element of the right (a set)."""
+
+    left: Expr
+    right: Expr
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class InShare:
+    """The request's leaf is one of these leaves (indices): the subtree, spelled out."""
+
+    share: int
+    leaves: frozenset[int]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """`op` is `startswith` (pattern is the prefix) or `like` (pattern with `*` and `?`)."""
+
+    op: str
+    left: Expr
+    pattern: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Arithmetic:
+    """`op` one of `+ - * /`; whole numbers; `/` rounds down and its right side is a constant above 0.
+
+    A percentage times a quantity is `left * right // 10000` and is written so by the checker.
+    """
+
+    op: str
+    left: Expr
+    right: Expr
+    type: Type
+    span: Span
+
+
+Expr = Const | Attr | Has | Not | And | Or | Compare | Member | InShare | Match | Arithmetic
+
+
+# ----------------------------------------------------------------- statements
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """`when` and `unless` folded to one expression (`when and not unless`); None is always."""
+
+    expr: Expr | None
+    window: int | None = None
+    """The window (index) of the `during` around the statement."""
+
+
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """A share's amount of one resource: exactly one of the three is set.
+
+    `absolute` in the resource's unit, `percent` of the parent's amount in hundredths of a percent,
+    `weight` of what the siblings leave.
+    """
+
+    absolute: int | None = None
+    percent: int | None = None
+    weight: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A limit on borrowing or lending of one resource: absolute, or a percentage of the own amount."""
+
+    absolute: int | None = None
+    percent: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Portions:
+    """What a share statement grants, by resource; a share's own and those of each `during`.
+
+    `portions` maps a resource to its amount. A resource that is missing gets the fraction of the parent
+    that `main` has, the first of cores or, failing that, the first resource named. `borrow` and `lend`
+    map a resource to its limit; a resource that is missing there is not limited.
+    """
+
+    portions: dict[str, Portion]
+    main: str
+    borrow: dict[str, Bound]
+    lend: dict[str, Bound]
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One node of the share tree. Index 0 is the farm itself, named `farm`, with no portions."""
+
+    index: int
+    name: str
+    path: str
+    parent: int | None
+    children: tuple[int, ...]
+    portions: Portions | None
+    span: Span
+
+    @property
+    def is_leaf(self) -> bool:
+        """Requests are assigned to leaves only."""
+        return not self.children
+
+
+@dataclass(frozen=True, slots=True)
+class Default:
+    """The first default of an attribute whose condition holds fills in what the request left out."""
+
+    attribute: str
+    value: int | str
+    condition: Condition
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Cap:
+    """A request that asks more than `value` of the attribute is denied."""
+
+    attribute: str
+    value: int
+    condition: Condition
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Assign:
+    """The first assignment whose condition holds decides the leaf."""
+
+    share: int
+    condition: Condition
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Deny:
+    """An admission rule; all that match are reported."""
+
+    reason: str
+    condition: Condition
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSet:
+    """Nodes by name patterns (globs; any of them) and properties (all of them); no patterns: every name."""
+
+    patterns: tuple[str, ...]
+    properties: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ceiling:
+    """One limit. `bound` is an expression over constants and `farm.*`; `window` in seconds for core_hours."""
+
+    resource: str
+    bound: Expr
+    window: int | None
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """A ceiling on what a scope may hold, queue, or use.
+
+    `key` is one of `SCOPE_KEYS`; `value` names the one counted (for `share` its index, for `nodes` None
+    and `nodes` set), and is None for each. `within` is a set of leaves, None for all. Only requests for
+    which the condition holds are counted and limited. `denies`: over quota denies, else it waits.
+    """
+
+    key: str
+    value: str | int | None
+    nodes: NodeSet | None
+    within: frozenset[int] | None
+    condition: Condition
+    ceilings: tuple[Ceiling, ...]
+    denies: bool
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Priority:
+    """`is_base`: the first base that matches replaces 0; the others add. `per`: added per that many seconds waited."""
+
+    amount: int
+    is_base: bool
+    per: int | None
+    condition: Condition
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class OrderKey:
+    """`key` of `ORDER_KEYS`; for fairshare `of` one of `FAIRSHARE_OF` and `half_life` in seconds."""
+
+    key: str
+    of: str | None = None
+    half_life: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """How one leaf is ordered: already inherited and resolved, one per leaf."""
+
+    keys: tuple[OrderKey, ...]
+    strict: bool
+    span: Span | None
+
+
+@dataclass(frozen=True, slots=True)
+class VictimKey:
+    """`lowest`, `highest`, `shortest`, `longest`, `latest`, `earliest`, `smallest` or `largest` of a victim key."""
+
+    extreme: str
+    of: str
+
+
+@dataclass(frozen=True, slots=True)
+class Taking:
+    """What reclaim and preempt have in common.
+
+    `sparing` speaks of the victim, the condition of the beneficiary (and of `victim.*`). `actions` maps
+    each kind to its action. `per_victim` and `per_hour` are budgets or None; `after` is the warning time
+    in seconds; `native` admits victims that were submitted past us.
+    """
+
+    condition: Condition
+    sparing: Expr | None
+    order: tuple[VictimKey, ...]
+    per_victim: int | None
+    per_hour: int | None
+    actions: dict[str, str]
+    after: int
+    native: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reclaim:
+    """The beneficiary leaves (all for `any`) take back what others borrow."""
+
+    beneficiaries: frozenset[int]
+    taking: Taking
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Preempt:
+    """`victims` and `beneficiaries` are leaves; `own`: each leaf only takes from itself."""
+
+    victims: frozenset[int]
+    beneficiaries: frozenset[int]
+    own: bool
+    below_nominal: bool
+    borrowing: bool
+    taking: Taking
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """One stretch of a week: days as a 7-bit mask (Monday is bit 0), seconds of the day.
+
+    `begin` after `end` runs over midnight into the next day; equal means the whole day.
+    """
+
+    days: int
+    begin: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A named time window, and the shares that it changes (by share index)."""
+
+    name: str
+    periods: tuple[Period, ...]
+    shares: dict[int, Portions]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRule:
+    """`only`: the nodes take no other requests; else they are preferred by these requests."""
+
+    nodes: NodeSet
+    only: bool
+    condition: Condition
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The first that matches decides whether the parts of a request are spread or packed (the default)."""
+
+    kinds: frozenset[str]
+    spread: bool
+    condition: Condition
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Downtime:
+    """`begin` and `end` as seconds since the epoch, in the site's time zone."""
+
+    begin: int
+    end: int
+    nodes: NodeSet
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The first that matches carries the request out. The texts may hold `{field}` of TEMPLATE_FIELDS."""
+
+    kinds: frozenset[str]
+    target: str
+    through: str | None
+    queue: str | None
+    account: str | None
+    image: str | None
+    flavour: str | None
+    condition: Condition
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class SiteAttribute:
+    """An attribute that `site.yaml` declares; `default` None means that it may be absent."""
+
+    name: str
+    type: Type
+    trust: Trust
+    default: str | int | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedPolicy:
+    """The whole policy, ready to compile. Tuples are in source order; `shares` in pre-order, the farm first.
+
+    `orders` maps each leaf to its order. `halflife` is the half-life, in seconds, of the averages that
+    siblings are ordered by, per interior share. `digest` is the SHA-256 of the policy's texts, the
+    main file first, and of the site's own attributes and time zone.
+    """
+
+    name: str
+    title: str
+    shares: tuple[Share, ...]
+    defaults: tuple[Default, ...]
+    assigns: tuple[Assign, ...]
+    caps: tuple[Cap, ...]
+    denies: tuple[Deny, ...]
+    priorities: tuple[Priority, ...]
+    quotas: tuple[Quota, ...]
+    orders: dict[int, Order]
+    halflife: dict[int, int]
+    reclaims: tuple[Reclaim, ...]
+    preempts: tuple[Preempt, ...]
+    windows: tuple[Window, ...]
+    node_rules: tuple[NodeRule, ...]
+    places: tuple[Place, ...]
+    downtimes: tuple[Downtime, ...]
+    routes: tuple[Route, ...]
+    attributes: tuple[SiteAttribute, ...]
+    time_zone: str
+    digest: str
