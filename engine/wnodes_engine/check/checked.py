@@ -274,7 +274,10 @@ class Quota:
 
 @dataclass(frozen=True, slots=True)
 class Priority:
-    """`is_base`: the first base that matches replaces 0; the others add. `per`: added per that many seconds waited."""
+    """What a request's priority gains; `per`: again for every so many seconds waited.
+
+    `is_base`: the first base that matches replaces 0; all the others that match are added.
+    """
 
     amount: int
     is_base: bool
@@ -303,7 +306,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class VictimKey:
-    """`lowest`, `highest`, `shortest`, `longest`, `latest`, `earliest`, `smallest` or `largest` of a victim key."""
+    """Which victims come first: one of lowest highest shortest longest latest earliest smallest largest."""
 
     extreme: str
     of: str
