@@ -1,0 +1,232 @@
+"""The site: what `site.yaml` says exists there; the policy is checked against it, the daemon runs on it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Final
+
+from wnodes_engine.check.checked import SiteAttribute
+from wnodes_engine.documents import DocumentError, Positions, read_document
+from wnodes_engine.findings import Finding
+from wnodes_engine.language.vocabulary import ATTRIBUTES, MEMBERS, Trust, Type
+from wnodes_engine.values import Image
+
+LARGEST: Final = 4 << 20
+"""The largest `site.yaml`, in bytes."""
+
+_TYPES: Final = {
+    "number": Type.NUMBER,
+    "duration": Type.DURATION,
+    "size": Type.SIZE,
+    "string": Type.STRING,
+    "boolean": Type.TRUTH,
+}
+_TRUST: Final = {"claimed": Trust.CLAIMED, "vouched": Trust.VOUCHED}
+_UNITS: Final = {
+    Type.DURATION: {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800},
+    Type.SIZE: {"MiB": 1, "GiB": 1 << 10, "TiB": 1 << 20},
+}
+_EXAMPLE: Final = {
+    Type.NUMBER: "such as 4",
+    Type.DURATION: "such as 12h or 7d",
+    Type.SIZE: "such as 500MiB or 2GiB",
+    Type.STRING: "a text",
+    Type.TRUTH: "true or false",
+}
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Flavour:
+    """A machine size; memory and disk in MiB."""
+
+    cores: int
+    memory: int
+    disk: int = 0
+    gpus: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """A backend or an executor: its driver (the entry point's name) and the driver's own options."""
+
+    name: str
+    driver: str
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Where the daemon says no: requests waiting and in a call, bytes and entries of a call, calls at once."""
+
+    waiting: int = 1_000_000
+    batch: int = 1_000
+    body: int = 4 << 20
+    page: int = 1_000
+    connections: int = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Daemon:
+    """What wnodesd is told: `store` a file or a database URL, `tick` in seconds; paths are absolute."""
+
+    store: str
+    socket: Path | None = None
+    host: str = "127.0.0.1"
+    port: int = 8642
+    tick: float = 1.0
+    limits: Limits = Limits()
+    admins: frozenset[str] = frozenset()
+    submitters: frozenset[str] = frozenset()
+    log: str = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One site. A set that is None was not declared: names of that sort are then not checked."""
+
+    path: str
+    name: str
+    time_zone: str
+    policy: Path | None
+    farm: Path | None
+    groups: frozenset[str] | None
+    users: frozenset[str] | None
+    projects: frozenset[str] | None
+    roles: frozenset[str] | None
+    queues: frozenset[str] | None
+    accounts: frozenset[str] | None
+    properties: frozenset[str] | None
+    images: Mapping[str, Image] | None
+    flavours: Mapping[str, Flavour] | None
+    attributes: tuple[SiteAttribute, ...]
+    backends: Mapping[str, Plugin]
+    executors: Mapping[str, Plugin]
+    daemon: Daemon
+
+
+def load_site(path: str | Path) -> Site:
+    """The site in the file at `path`; paths in it are relative to its folder. Raises DocumentError."""
+    value, positions = read_document(path, "site", largest=LARGEST)
+    folder = Path(path).resolve().parent
+    findings: list[Finding] = []
+    _check_time_zone(value["timezone"], positions, findings)
+    attributes = tuple(
+        attribute
+        for name, spec in value.get("attributes", {}).items()
+        if (attribute := _attribute(name, spec, positions, findings)) is not None
+    )
+    for name in value.get("executors", {}):
+        if name in value.get("backends", {}):
+            span = positions.of_key("executors", name)
+            findings.append(
+                Finding(
+                    "E193",
+                    f"'{name}' is a backend and an executor",
+                    span,
+                    help="a route could not tell them apart: rename one",
+                )
+            )
+    if findings:
+        raise DocumentError(findings)
+
+    def names(key: str) -> frozenset[str] | None:
+        return frozenset(value[key]) if key in value else None
+
+    return Site(
+        path=str(path),
+        name=value["name"],
+        time_zone=value["timezone"],
+        policy=folder / value["policy"] if "policy" in value else None,
+        farm=folder / value["farm"] if "farm" in value else None,
+        groups=names("groups"),
+        users=names("users"),
+        projects=names("projects"),
+        roles=names("roles"),
+        queues=names("queues"),
+        accounts=names("accounts"),
+        properties=names("properties"),
+        images={name: _image(name, spec or {}) for name, spec in value["images"].items()}
+        if "images" in value
+        else None,
+        flavours={name: Flavour(**spec) for name, spec in value["flavours"].items()}
+        if "flavours" in value
+        else None,
+        attributes=attributes,
+        backends=_plugins(value.get("backends", {})),
+        executors=_plugins(value.get("executors", {})),
+        daemon=_daemon(value.get("daemon", {}), folder),
+    )
+
+
+def _check_time_zone(name: str, positions: Positions, findings: list[Finding]) -> None:
+    import zoneinfo
+
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        near = get_close_matches(name, sorted(zoneinfo.available_timezones()), 1, 0.5)
+        mend = f"did you mean '{near[0]}'?" if near else "names are those of the IANA database: Europe/Rome"
+        findings.append(Finding("E193", f"unknown time zone '{name}'", positions.of("timezone"), help=mend))
+
+
+def _attribute(
+    name: str, spec: Mapping[str, Any], positions: Positions, findings: list[Finding]
+) -> SiteAttribute | None:
+    type_ = _TYPES[spec["type"]]
+    at_key = positions.of_key("attributes", name)
+    if not _NAME.fullmatch(name):
+        mend = "use letters, digits and '_', and begin with a letter"
+        findings.append(Finding("E193", f"'{name}' cannot be the name of an attribute", at_key, help=mend))
+        return None
+    taken = {attribute.split(".")[0] for attribute in ATTRIBUTES}
+    if name in taken or any(name in words for words in MEMBERS.values()):
+        mend = f"choose another name, such as 'site_{name}'"
+        findings.append(Finding("E193", f"'{name}' is a word of the language itself", at_key, help=mend))
+        return None
+    default = None
+    if "default" in spec:
+        default = _value_of(type_, spec["default"])
+        if default is None:
+            span = positions.of("attributes", name, "default")
+            message = f"the default of '{name}' has to be a {type_}"
+            findings.append(Finding("E193", message, span, help=_EXAMPLE[type_]))
+            return None
+    return SiteAttribute(name, type_, _TRUST[spec["trust"]], default)
+
+
+def _value_of(type_: Type, written: str | int | bool) -> str | int | bool | None:
+    """The default in the house's units; None where it is not of the type."""
+    if type_ in _UNITS:
+        match = re.fullmatch(r"([0-9]{1,15})([A-Za-z]+)", written) if isinstance(written, str) else None
+        unit = _UNITS[type_].get(match[2]) if match else None
+        return int(match[1]) * unit if match and unit else None
+    wanted = {Type.STRING: str, Type.TRUTH: bool, Type.NUMBER: int}[type_]
+    return written if type(written) is wanted else None
+
+
+def _image(name: str, spec: Mapping[str, Any]) -> Image:
+    return Image(**{"id": name, "name": name, **spec, "tags": frozenset(spec.get("tags", ()))})
+
+
+def _plugins(specs: Mapping[str, Any]) -> dict[str, Plugin]:
+    return {name: Plugin(name, spec["driver"], spec.get("options", {})) for name, spec in specs.items()}
+
+
+def _daemon(spec: Mapping[str, Any], folder: Path) -> Daemon:
+    listen = spec.get("listen", {})
+    store = spec.get("store", "wnodes.sqlite")
+    said = {key: listen[key] for key in ("host", "port") if key in listen}
+    said |= {key: spec[key] for key in ("tick", "log") if key in spec}
+    return Daemon(
+        store=store if "://" in store else str(folder / store),
+        socket=folder / listen["socket"] if "socket" in listen else None,
+        limits=Limits(**spec.get("limits", {})),
+        admins=frozenset(spec.get("admins", ())),
+        submitters=frozenset(spec.get("submitters", ())),
+        **said,
+    )
