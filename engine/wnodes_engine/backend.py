@@ -172,8 +172,12 @@ class BatchBackend(ABC):
     """A batch system. One instance serves one cluster; its methods may be called concurrently."""
 
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
-        """`name` is the backend's name in `site.yaml`, `options` what stands there; ValueError if unusable."""
+        """`name` is the backend's name in `site.yaml`, `options` what stands there.
+
+        Raises ValueError, with the option's name, where an option is unknown or unusable.
+        """
         self.name = name
+        self.options = options
 
     @property
     @abstractmethod
@@ -204,11 +208,14 @@ class BatchBackend(ABC):
 
     @abstractmethod
     async def finished(self, cursor: str) -> tuple[tuple[Ending, ...], str]:
-        """The endings since `cursor` ("" is the beginning), and where to go on; raises `BackendUnavailable`."""
+        """The endings since `cursor` ("" is the beginning), and the next cursor.
+
+        Raises `BackendUnavailable`.
+        """
 
     @abstractmethod
     async def doctor(self) -> tuple[Health, ...]:
-        """Is this system set up so that our promises hold?"""
+        """Whether this system is set up so that our promises hold."""
 
     @abstractmethod
     async def close(self) -> None:
