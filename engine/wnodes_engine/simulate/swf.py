@@ -11,6 +11,7 @@ import gzip
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from operator import itemgetter
 from pathlib import Path
 from typing import IO, Final, NoReturn, cast
 
@@ -47,6 +48,7 @@ WIDEST: Final = 1 << 24
 LARGEST: Final = 1 << 40
 """What a job may say at most: seconds (544 years), processors, and any other number."""
 
+_NEEDED: Final = itemgetter(0, 1, 3, 4, 6, 7, 8, 9, 11, 12, 14, 15)
 _BLOCK: Final = 1 << 18
 _LONGEST_LINE: Final = 1 << 16
 _MOST_HEADERS: Final = 10_000
@@ -54,6 +56,7 @@ _PLAIN: Final = b"0123456789- \t\r\n"
 _WORD: Final = re.compile(rb"\S+")
 _NUMBER: Final = re.compile(rb"([-+]?[0-9]{1,15})(?:\.[0-9]*)?")
 _NOT_SWF: Final = "is this a log in the Standard Workload Format?"
+_FETCH: Final = "fetch the file again; `gzip -t` tests it"
 
 
 class SwfJob(msgspec.Struct, frozen=True, gc=False):
@@ -102,12 +105,11 @@ class SwfLog:
             if not fields or (not plain and self._is_comment(line)):
                 continue
             try:
-                number, time, _, runtime, width, _, used, asked, walltime, memory, _, user, group, _, queue, partition, _, _ = (
-                    map(int, fields) if plain else self._numbers(line, at)
-                )  # fmt: skip
-            except ValueError:
-                self._numbers(line, at)
-                raise
+                words = fields if plain and len(fields) == len(FIELDS) else self._numbers(line, at)
+                numbers = list(map(int, _NEEDED(words)))
+            except ValueError:  # digits and signs, but no number: say where
+                numbers = list(_NEEDED(self._numbers(line, at)))
+            number, time, runtime, width, used, asked, walltime, memory, user, group, queue, part = numbers
             if asked > 0:
                 width = asked
             if memory <= 0:
@@ -123,7 +125,7 @@ class SwfLog:
                 self._refuse_job(line, at, last_number, last_time)
             last_number = number
             last_time = time
-            yield SwfJob(number, time, runtime, width, memory, walltime, user, group, queue, partition)
+            yield SwfJob(number, time, runtime, width, memory, walltime, user, group, queue, part)
 
     def _lines(self) -> Iterator[tuple[int, bytes, bool]]:
         """Each line with its number, and whether it stands among nothing but integers and blanks."""
@@ -155,3 +157,69 @@ class SwfLog:
             self._refuse(at, 1, "the compressed file is damaged after this line", _FETCH)
         except OSError as error:
             self._refuse(1, 1, f"cannot read {self.path}: {(error.strerror or str(error)).lower()}", None)
+
+    def _is_comment(self, line: bytes) -> bool:
+        """Whether it is one; `; Key: value` is noted in the header, the first of each key."""
+        text = line.lstrip()
+        if not text.startswith(b";"):
+            return False
+        key, colon, value = text[1:].decode("utf-8", "replace").partition(":")
+        if colon and (key := key.strip()) and len(self.header) < _MOST_HEADERS:
+            self.header.setdefault(key, value.strip())
+        return True
+
+    def _numbers(self, line: bytes, at: int) -> list[int]:
+        """The 18 numbers of a job, fractions cut off; raises DocumentError at what is not one."""
+        numbers: list[int] = []
+        for word in _WORD.finditer(line):
+            if (match := _NUMBER.fullmatch(word[0])) is None:
+                self._refuse_word(word, at, len(numbers))
+            numbers.append(int(match[1]))
+        if len(numbers) != len(FIELDS):
+            message = f"a job has {len(FIELDS)} fields, and this line has {len(numbers)}"
+            self._refuse(at, 1, message, "write -1 for what is not known" if len(numbers) > 4 else _NOT_SWF)
+        return numbers
+
+    # ------------------------------------------------------------ refusing
+
+    def _refuse_word(self, word: re.Match[bytes], at: int, field: int) -> NoReturn:
+        shown = word[0][:40].decode("ascii", "backslashreplace").replace("\0", "\\x00")
+        name = FIELDS[field] if field < len(FIELDS) else f"field {field + 1}"
+        mend = "write -1 for what is not known" if shown.isprintable() and field else _NOT_SWF
+        if word[0].lstrip(b"+-").isdigit():
+            self._refuse(at, word.start() + 1, f"the {name}, {shown}, is too large a number", None)
+        self._refuse(at, word.start() + 1, f"the {name} has to be a number, not '{shown}'", mend)
+
+    def _refuse_job(self, line: bytes, at: int, last_number: int, last_time: int) -> NoReturn:
+        """Says which of the bounds the job breaks."""
+        words = list(_WORD.finditer(line))
+        numbers = self._numbers(line, at)
+        bounds = {0: LARGEST, 1: LONGEST, 3: LONGEST, 8: LONGEST, 4: WIDEST, 7: WIDEST}
+        for field, number in enumerate(numbers):
+            if number > bounds.get(field, LARGEST):
+                self._refuse_word(words[field], at, field)
+        if numbers[1] < max(0, last_time):
+            message = f"this job was submitted at {numbers[1]}, before the one above it, at {last_time}"
+            mend = "sort the log by submit time: sort -s -n -k 2,2"
+            if last_time < 0:
+                message, mend = f"the submit time cannot be {numbers[1]}", "the log starts at 0"
+            self._refuse(at, words[1].start() + 1, message, mend)
+        mend = "number the jobs anew: awk '/^;/ {print; next} {$1 = ++n; print}'"
+        message = f"the job numbers have to rise, and {numbers[0]} does not come after {max(0, last_number)}"
+        self._refuse(at, words[0].start() + 1, message, mend)
+
+    def _refuse(self, line: int, column: int, message: str, mend: str | None) -> NoReturn:
+        span = Span(str(self.path), line, column, line, column + 1, 0, 0)
+        raise DocumentError([Finding("E195", message, span, help=mend)])
+
+
+def swf_lines(jobs: Iterable[SwfJob], header: Mapping[str, str | int]) -> Iterator[str]:
+    """The log's lines, each with its newline: the header's comments, then a line for each job."""
+    for key, value in header.items():
+        yield f"; {key}: {value}\n"
+    for job in jobs:
+        yield (
+            f"{job.number:6d} {job.submitted:9d} -1 {job.runtime:7d} {job.processors:4d} -1 -1"
+            f" {job.processors:4d} {job.walltime:7d} {job.memory} -1 {job.user:3d} {job.group:3d} -1"
+            f" {job.queue} {job.partition} -1 -1\n"
+        )
