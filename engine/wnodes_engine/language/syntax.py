@@ -240,13 +240,14 @@ class Ceiling:
 
 @dataclass(frozen=True, slots=True)
 class Nodes:
-    """Which nodes: by name patterns, by properties (`with "ssd"`), or `all`.
+    """Which nodes: by name patterns, by groups, by properties (`with "ssd"`), or `all`.
 
-    A node is meant when one of the patterns matches its name and it has every property; no patterns
-    means every name.
+    A node is meant when one of the patterns matches its name or it is in one of the groups (names of
+    `NodeGroup`), and it has every property; neither patterns nor groups means every name.
     """
 
     patterns: tuple[Text, ...]
+    groups: tuple[Name, ...]
     properties: tuple[Text, ...]
     span: Span
 
@@ -281,7 +282,7 @@ class VictimKey:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """`at most 2 per victim` (`per` None) or `50 per hour` (`per` "hour", seconds in `per_seconds`)."""
+    """One budget of `at most 2 per victim, 50 per hour`; `of` is `victim`, `hour` or `day`."""
 
     count: Number
     of: str

@@ -1,0 +1,519 @@
+"""From the parser's reductions to the syntax tree: one method for each rule of grammar.lark.
+
+A method gets the rule's children in order: nodes, the tokens that the rule names, and None for what is
+optional and absent. The methods run inside the LALR parser, bottom up, so that no second pass is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from typing import Any, Final, TypeVar
+
+from lark import Token, Transformer, v_args
+
+from wnodes_engine.findings import Finding, Note
+from wnodes_engine.language import literals
+from wnodes_engine.language import syntax as tree
+from wnodes_engine.language.source import Span
+
+DEEPEST: Final = 50
+"""How deep brackets, blocks and arithmetic may nest."""
+
+VICTIM_ORDERS: Final = {
+    "priority": ("lowest", "highest"),
+    "runtime": ("shortest", "longest"),
+    "start": ("latest", "earliest"),
+    "size": ("smallest", "largest"),
+}
+"""What victims may be ordered by, and from which end."""
+
+BUDGETS: Final = ("victim", "hour", "day")
+"""What a budget of preemptions may be counted by."""
+
+
+E = TypeVar("E", bound=tree.Expr)
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """One clause of a statement, until the statement is whole; `word` is what it is called."""
+
+    word: str
+    value: Any
+    span: Span
+
+
+@v_args(inline=True)
+class Builder(Transformer[Token, tree.Policy]):
+    """Makes the nodes of one source at a time; `open` says which."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open("")
+
+    def open(self, path: str) -> None:
+        """Begins a source: forgets the findings of the one before."""
+        self._file = path
+        self.findings: list[Finding] = []
+        self._depths: dict[int, int] = {}  # of the expressions so far, by id; those of depth 0 are left out
+
+    # ------------------------------------------------------------- positions
+
+    def span_of(self, first: Any, *rest: Any) -> Span:
+        """From the first piece to the last one that is there; pieces are tokens, nodes, guards and tuples."""
+        last = first
+        for piece in rest:
+            if isinstance(piece, tuple):
+                last = piece[-1] if piece else last
+            elif isinstance(piece, tree.Guard):
+                last = piece.unless or piece.when or last
+            elif piece is not None:
+                last = piece
+        begin = first if isinstance(first, Token) else first.span
+        end = last if isinstance(last, Token) else last.span
+        start = begin.start_pos if isinstance(begin, Token) else begin.start
+        stop = end.end_pos if isinstance(end, Token) else end.end
+        return Span(self._file, begin.line, begin.column, end.end_line, end.end_column, start, stop)
+
+    def _report(self, code: str, message: str, span: Span, mend: str, *notes: Note) -> None:
+        self.findings.append(Finding(code, message, span, mend, notes))
+
+    def _once(self, clauses: Iterable[Clause]) -> dict[str, Any]:
+        """The clauses' values by their words; one that is written twice is a finding."""
+        seen: dict[str, Clause] = {}
+        for clause in clauses:
+            if first := seen.setdefault(clause.word, clause):
+                if first is not clause:
+                    self._report(
+                        "E014",
+                        f"`{clause.word}` is written twice",
+                        clause.span,
+                        "keep one of the two",
+                        Note("the first one is here", first.span),
+                    )
+        return {word: clause.value for word, clause in seen.items()}
+
+    def _known(self, token: Token, words: Iterable[str], what: str) -> str:
+        """The token's text; a finding if it is none of `words`."""
+        words = tuple(words)
+        if token.value not in words:
+            close = get_close_matches(token.value, words, n=1)
+            mend = f"did you mean `{close[0]}`?" if close else f"it is one of {', '.join(words)}"
+            self._report("E015", f"`{token.value}` is not {what}", self.span_of(token), mend)
+        return str(token.value)
+
+    def _deep(self, made: E, *parts: tree.Expr, levels: int = 0) -> E:
+        """The node itself, `levels` deeper than its deepest part; too deep is a finding.
+
+        Chains as long as `a + b + …` are deep trees, and every later stage walks them by recursion.
+        """
+        depth = levels + max((self._depths.get(id(part), 0) for part in parts), default=0)
+        if depth == DEEPEST + 1:
+            mend = f"at most {DEEPEST} levels are read; give parts of it a name with `let`"
+            self._report("E004", "this expression nests too deeply", made.span, mend)
+        if depth:
+            self._depths[id(made)] = depth
+        return made
+
+    def _needs_guard(self, guard: tree.Guard, after: Any, what: str) -> None:
+        if guard.when is None and guard.unless is None:
+            self._report("E016", f"{what} needs a condition", self.span_of(after), "add `when …`")
+
+    # ------------------------------------------------------------ whole files
+
+    def start(self, header: Clause | None, *statements: tree.Statement) -> tree.Policy:
+        name, title = header.value if header else (None, None)
+        whole = (header, *statements) if header else statements
+        return tree.Policy(
+            name.value if name else None,
+            self.span_of(name) if name else None,
+            title,
+            statements,
+            self.span_of(*whole) if whole else Span(self._file, 1, 1, 1, 1, 0, 0),
+        )
+
+    def header(self, keyword: Token, name: Token, title: tree.Text | None) -> Clause:
+        return Clause("policy", (name, title), self.span_of(keyword, name, title))
+
+    def include(self, keyword: Token, path: tree.Text) -> tree.Include:
+        return tree.Include(path, self.span_of(keyword, path))
+
+    def let(self, keyword: Token, name: Token, value: tree.Expr) -> tree.Let:
+        return tree.Let(name.value, self.span_of(name), value, self.span_of(keyword, value))
+
+    # ----------------------------------------------------------------- shares
+
+    def share(
+        self, keyword: Token, name: Token, amounts: tuple[tree.Amount, ...] | None, *rest: Clause | None
+    ) -> tree.Share:
+        *clauses, block = rest
+        path = tree.Name((name.value,), self.span_of(name))
+        given = self._once(clause for clause in clauses if clause)
+        return tree.Share(
+            name.value,
+            path.span,
+            path,
+            amounts or (),
+            given.get("borrow"),
+            given.get("lend"),
+            block.value if block else (),
+            self.span_of(keyword, name, amounts, *rest),
+        )
+
+    def share_block(self, *children: Any) -> Clause:
+        *shares, brace = children
+        return Clause("{", tuple(shares), self.span_of(brace))
+
+    def share_override(
+        self, keyword: Token, path: tree.Name, amounts: tuple[tree.Amount, ...] | None, *clauses: Clause
+    ) -> tree.Share:
+        given = self._once(clauses)
+        span = self.span_of(keyword, path, amounts, *clauses)
+        borrow, lend = given.get("borrow"), given.get("lend")
+        return tree.Share(path.parts[-1], path.span, path, amounts or (), borrow, lend, (), span)
+
+    def borrow(self, keyword: Token, limit: Token | tuple[tree.Amount, ...]) -> Clause:
+        if isinstance(limit, Token):
+            made = tree.Limit(limit.value, (), self.span_of(limit))
+        else:
+            made = tree.Limit(None, limit, self.span_of(limit[0], limit))
+        return Clause(keyword.value, made, self.span_of(keyword, limit))
+
+    lend = borrow
+
+    def amounts(self, *amounts: tree.Amount) -> tuple[tree.Amount, ...]:
+        return amounts
+
+    def amount(self, value: tree.Number, resource: Token | None) -> tree.Amount:
+        named = resource.value if resource else None
+        return tree.Amount(value, False, named, self.span_of(value, resource))
+
+    def weight(self, keyword: Token, value: tree.Number) -> tree.Amount:
+        return tree.Amount(value, True, None, self.span_of(keyword, value))
+
+    # ------------------------------------------------------------------ rules
+
+    def default(
+        self, keyword: Token, attribute: tree.Name, value: tree.Expr, guard: tree.Guard
+    ) -> tree.Default:
+        return tree.Default(attribute, value, guard, self.span_of(keyword, value, guard))
+
+    def cap(self, keyword: Token, attribute: tree.Name, value: tree.Expr, guard: tree.Guard) -> tree.Cap:
+        return tree.Cap(attribute, value, guard, self.span_of(keyword, value, guard))
+
+    def assign(self, keyword: Token, share: tree.Name, condition: Token | tree.Guard) -> tree.Assign:
+        span = self.span_of(keyword, share, condition)
+        if isinstance(condition, Token):
+            return tree.Assign(share, tree.Guard(None, None), True, span)
+        if condition.when is None and condition.unless is None:
+            self._report(
+                "E016", "an assignment needs a condition", span, "add `when …`, or `otherwise` to the last"
+            )
+        return tree.Assign(share, condition, False, span)
+
+    def deny(self, keyword: Token, reason: tree.Text, guard: tree.Guard) -> tree.Deny:
+        return tree.Deny(reason, guard, self.span_of(keyword, reason, guard))
+
+    def priority(
+        self,
+        keyword: Token,
+        sign: Token | None,
+        value: tree.Number,
+        per: tree.Number | None,
+        waited: Token | None,
+        guard: tree.Guard,
+    ) -> tree.Priority:
+        span = self.span_of(keyword, value, waited, guard)
+        return tree.Priority(sign.value if sign else "", value, per, guard, span)
+
+    def guard(self, when: tree.Expr | None, unless: tree.Expr | None) -> tree.Guard:
+        return tree.Guard(when, unless)
+
+    # ----------------------------------------------------------------- quotas
+
+    def quota(
+        self,
+        keyword: Token,
+        scope: tree.Scope,
+        within: tree.Name | None,
+        guard: tree.Guard,
+        ceilings: tuple[tree.Ceiling, ...],
+        outcome: Token | None,
+    ) -> tree.Quota:
+        otherwise = outcome.value if outcome else None
+        return tree.Quota(scope, within, guard, ceilings, otherwise, self.span_of(keyword, ceilings, outcome))
+
+    def scope_each(self, keyword: Token, key: Token) -> tree.Scope:
+        return tree.Scope(key.value, True, None, None, self.span_of(keyword, key))
+
+    def scope_one(self, key: Token, value: tree.Name | tree.Text) -> tree.Scope:
+        return tree.Scope(key.value, False, value, None, self.span_of(key, value))
+
+    def scope_nodes(self, keyword: Token, nodes: tree.Nodes) -> tree.Scope:
+        return tree.Scope(keyword.value, False, None, nodes, self.span_of(keyword, nodes))
+
+    def ceilings(self, *ceilings: tree.Ceiling) -> tuple[tree.Ceiling, ...]:
+        return ceilings
+
+    def ceiling(self, resource: Token, bound: tree.Expr, per: tree.Number | None) -> tree.Ceiling:
+        return tree.Ceiling(resource.value, bound, per, self.span_of(resource, bound, per))
+
+    # --------------------------------------------------- order and preemption
+
+    def order(
+        self,
+        keyword: Token,
+        share: tree.Name | Token,
+        keys: tuple[tree.OrderKey, ...],
+        mode: Clause | None,
+    ) -> tree.Order:
+        span = self.span_of(keyword, keys, mode)
+        return tree.Order(_share_or_none(share), keys, mode.value if mode else None, span)
+
+    def order_keys(self, *keys: tree.OrderKey) -> tuple[tree.OrderKey, ...]:
+        return keys
+
+    def fairshare(self, keyword: Token, of: Token, half_life: tree.Number | None) -> tree.OrderKey:
+        return tree.OrderKey(keyword.value, of.value, half_life, self.span_of(keyword, of, half_life))
+
+    def plain_key(self, key: Token) -> tree.OrderKey:
+        return tree.OrderKey(key.value, None, None, self.span_of(key))
+
+    def order_mode(self, *words: Token) -> Clause:
+        return Clause("strict", words[0].value == "strict", self.span_of(*words))
+
+    def reclaim(self, keyword: Token, share: tree.Name | Token, *clauses: Clause) -> tree.Reclaim:
+        taking = self._taking(self._once(clauses))
+        return tree.Reclaim(_share_or_none(share), taking, self.span_of(keyword, share, *clauses))
+
+    def preempt(
+        self, keyword: Token, victim: tree.Name, beneficiary: tree.Name, *clauses: Clause
+    ) -> tree.Preempt:
+        given = self._once(clauses)
+        return tree.Preempt(
+            victim,
+            beneficiary,
+            False,
+            "even below nominal" in given,
+            "even borrowing" in given,
+            self._taking(given),
+            self.span_of(keyword, beneficiary, *clauses),
+        )
+
+    def preempt_self(
+        self, keyword: Token, own: Token, within: tree.Name | None, *clauses: Clause
+    ) -> tree.Preempt:
+        given = self._once(clauses)
+        return tree.Preempt(
+            within,
+            None,
+            True,
+            "even below nominal" in given,
+            "even borrowing" in given,
+            self._taking(given),
+            self.span_of(keyword, own, within, *clauses),
+        )
+
+    def _taking(self, given: dict[str, Any]) -> tree.Taking:
+        return tree.Taking(
+            tree.Guard(given.get("when"), given.get("unless")),
+            given.get("sparing"),
+            given.get("taking", ()),
+            given.get("at most", ()),
+            given.get("by", ()),
+            given.get("after"),
+            "including native" in given,
+        )
+
+    def when(self, keyword: Token, value: tree.Expr | tree.Number) -> Clause:
+        return Clause(keyword.value, value, self.span_of(keyword, value))
+
+    unless = sparing = after = when
+
+    def taking(self, keyword: Token, *keys: tree.VictimKey) -> Clause:
+        return Clause("taking", keys, self.span_of(keyword, keys))
+
+    def victim_key(self, extreme: Token, of: Token) -> tree.VictimKey:
+        span = self.span_of(extreme, of)
+        if self._known(of, VICTIM_ORDERS, "what victims are ordered by") in VICTIM_ORDERS:
+            self._known(extreme, VICTIM_ORDERS[of.value], f"an end of {of.value}")
+        return tree.VictimKey(extreme.value, of.value, span)
+
+    def at_most(self, keyword: Token, *budgets: tree.Budget) -> Clause:
+        return Clause("at most", budgets, self.span_of(keyword, budgets))
+
+    def budget(self, count: tree.Number, of: Token) -> tree.Budget:
+        return tree.Budget(
+            count, self._known(of, BUDGETS, "what a budget counts by"), self.span_of(count, of)
+        )
+
+    def acts(self, keyword: Token, *items: tree.Act | Token) -> Clause:
+        """A kind after a comma belongs to the action before it: `requeue for job, shelve for vm, pool`."""
+        acts: list[tree.Act] = []
+        for item in items:
+            if isinstance(item, tree.Act):
+                acts.append(item)
+                continue
+            last, kind = acts[-1], self.path(item)
+            if not last.kinds:
+                mend = f"write `{last.action} for …, {item.value}`"
+                self._report("E016", f"`{item.value}` follows an action without `for`", kind.span, mend)
+            acts[-1] = replace(last, kinds=(*last.kinds, kind), span=self.span_of(last, kind))
+        return Clause("by", tuple(acts), self.span_of(keyword, tuple(acts)))
+
+    def act(self, action: Token, kind: Token | None) -> tree.Act:
+        kinds = (self.path(kind),) if kind else ()
+        return tree.Act(action.value, kinds, self.span_of(action, kind))
+
+    def native(self, *words: Token) -> Clause:
+        return Clause(" ".join(word.value for word in words), True, self.span_of(*words))
+
+    even = native
+
+    # ---------------------------------------------------------- time and nodes
+
+    def window(self, keyword: Token, name: Token, *times: tree.Text) -> tree.Window:
+        return tree.Window(name.value, self.span_of(name), times, self.span_of(keyword, times))
+
+    def during(self, keyword: Token, window: tree.Name, *children: Any) -> tree.During:
+        *body, brace = children
+        return tree.During(window, tuple(body), self.span_of(keyword, brace))
+
+    def group(self, keyword: Token, name: Token, nodes: tree.Nodes) -> tree.NodeGroup:
+        return tree.NodeGroup(name.value, self.span_of(name), nodes, self.span_of(keyword, nodes))
+
+    def node_rule(self, keyword: Token, nodes: tree.Nodes, how: Token, guard: tree.Guard) -> tree.NodeRule:
+        self._needs_guard(guard, how, f"`{how.value}`")
+        return tree.NodeRule(nodes, how.value == "preferred", guard, self.span_of(keyword, how, guard))
+
+    def place(
+        self, keyword: Token, kinds: tuple[tree.Name, ...], how: Token, guard: tree.Guard
+    ) -> tree.Place:
+        return tree.Place(kinds, how.value == "spread", guard, self.span_of(keyword, how, guard))
+
+    def downtime(
+        self, keyword: Token, begin: tree.Text, finish: tree.Text, nodes: tree.Nodes
+    ) -> tree.Downtime:
+        return tree.Downtime(begin, finish, nodes, self.span_of(keyword, nodes))
+
+    def nodes(self, first: Clause | Token, properties: Clause | None = None) -> tree.Nodes:
+        span = self.span_of(first, properties)
+        if isinstance(first, Token):
+            return tree.Nodes((), (), (), span)
+        if first.word == "with":
+            return tree.Nodes((), (), first.value, span)
+        patterns = tuple(item for item in first.value if isinstance(item, tree.Text))
+        groups = tuple(item for item in first.value if isinstance(item, tree.Name))
+        return tree.Nodes(patterns, groups, properties.value if properties else (), span)
+
+    def node_names(self, *names: tree.Text | tree.Name) -> Clause:
+        return Clause("names", names, self.span_of(*names))
+
+    def properties(self, keyword: Token, *properties: tree.Text) -> Clause:
+        return Clause("with", properties, self.span_of(keyword, properties))
+
+    # ----------------------------------------------------------------- routes
+
+    def route(
+        self, keyword: Token, kinds: tuple[tree.Name, ...], target: tree.Name, *rest: Clause | tree.Guard
+    ) -> tree.Route:
+        clauses, guard = [clause for clause in rest if isinstance(clause, Clause)], rest[-1]
+        given = self._once(clauses)
+        return tree.Route(
+            kinds,
+            target,
+            given.get("through"),
+            given.get("queue"),
+            given.get("account"),
+            given.get("image"),
+            given.get("flavour"),
+            guard if isinstance(guard, tree.Guard) else tree.Guard(None, None),
+            self.span_of(keyword, target, *rest),
+        )
+
+    def told(self, keyword: Token, value: tree.Text | tree.Name) -> Clause:
+        return Clause(keyword.value, value, self.span_of(keyword, value))
+
+    through = told
+
+    def kinds(self, *kinds: tree.Name) -> tuple[tree.Name, ...]:
+        return kinds
+
+    # ------------------------------------------------------------ expressions
+
+    def any_of(self, *operands: tree.Expr) -> tree.Or:
+        return self._deep(tree.Or(operands, self.span_of(*operands)), *operands)
+
+    def all_of(self, *operands: tree.Expr) -> tree.And:
+        return self._deep(tree.And(operands, self.span_of(*operands)), *operands)
+
+    def negated(self, keyword: Token, operand: tree.Expr) -> tree.Expr:
+        span = self.span_of(keyword, operand)
+        if isinstance(operand, tree.InShare) and not operand.negated:
+            return tree.InShare(operand.share, True, span)
+        return self._deep(tree.Not(operand, span), operand)
+
+    def compare(self, left: tree.Expr, op: Token, right: tree.Expr) -> tree.Compare:
+        return self._deep(tree.Compare(op.value, left, right, self.span_of(left, right)), left, right)
+
+    def member(self, left: tree.Expr, negated: Token | None, right: tree.Expr) -> tree.Member:
+        made = tree.Member(left, right, negated is not None, self.span_of(left, right))
+        return self._deep(made, left, right)
+
+    def in_share(self, keyword: Token, share: tree.Name) -> tree.InShare:
+        return tree.InShare(share, False, self.span_of(keyword, share))
+
+    def has(self, keyword: Token, name: tree.Name) -> tree.Has:
+        return tree.Has(name, self.span_of(keyword, name))
+
+    def match(self, left: tree.Expr, op: Token, right: tree.Expr) -> tree.Match:
+        return self._deep(tree.Match(op.value, left, right, self.span_of(left, right)), left, right)
+
+    def arithmetic(self, left: tree.Expr, op: Token, right: tree.Expr) -> tree.Arithmetic:
+        made = tree.Arithmetic(op.value, left, right, self.span_of(left, right))
+        return self._deep(made, left, right, levels=1)
+
+    def negative(self, sign: Token, operand: tree.Expr) -> tree.Negative:
+        return self._deep(tree.Negative(operand, self.span_of(sign, operand)), operand)
+
+    def brackets(self, left: Token, inner: tree.Expr, right: Token) -> tree.Expr:
+        """The inner expression, whose span now takes in its brackets."""
+        return self._deep(replace(inner, span=self.span_of(left, right)), inner, levels=1)
+
+    def set(self, left: Token, *rest: Any) -> tree.SetLiteral:
+        *items, right = rest
+        present = tuple(item for item in items if item is not None)
+        return self._deep(tree.SetLiteral(present, self.span_of(left, right)), *present)
+
+    def truth(self, word: Token) -> tree.Truth:
+        return tree.Truth(word.value == "true", self.span_of(word))
+
+    def unlimited(self, word: Token) -> tree.Unlimited:
+        return tree.Unlimited(self.span_of(word))
+
+    def number(self, token: Token) -> tree.Number:
+        span = self.span_of(token)
+        try:
+            milli, unit = literals.number(token.value)
+        except literals.LiteralError as problem:
+            self._report("E013", str(problem), span, problem.help)
+            milli, unit = 0, tree.Unit.NONE
+        return tree.Number(milli, unit, token.value, span)
+
+    def text(self, token: Token) -> tree.Text:
+        span = self.span_of(token)
+        try:
+            return tree.Text(literals.unquote(token.value), span)
+        except literals.LiteralError as problem:
+            self._report("E003", str(problem), span, problem.help)
+            return tree.Text("", span)
+
+    def path(self, token: Token) -> tree.Name:
+        return tree.Name(tuple(token.value.split(".")), self.span_of(token))
+
+
+def _share_or_none(share: tree.Name | Token) -> tree.Name | None:
+    """`any` is no share in particular."""
+    return None if isinstance(share, Token) else share
