@@ -78,5 +78,7 @@ CODES: Final[dict[str, str]] = {
     "E191": "the document is not YAML or JSON",
     "E192": "the document is not of the shape that is wanted here",
     "E193": "a value in the site's description that cannot be used",
+    "E194": "a value in a farm, a state or a mapping that cannot be used",
+    "E195": "a line of a job log that cannot be read",
 }
 """Every code and what it stands for; codes never change their meaning."""
