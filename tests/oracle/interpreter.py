@@ -1,0 +1,288 @@
+"""The oracle: the meaning of a checked policy, computed slowly and plainly, to compare the engine with.
+
+It walks the checked policy's own tree, keeps lists and dictionaries, and recomputes every figure from the
+allocations and the queue each time. It shares no code with `compile` or `core` but the rolling of averages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from oracle import quotas
+from oracle.averages import Change
+from oracle.order import leaf_key, next_of
+from oracle.placing import parts_in, place, size
+from oracle.request import Asked, asked
+from oracle.state import Ended, Held, State, Waiting
+from wnodes_engine.check.checked import Ceiling, CheckedPolicy, Quota
+from wnodes_engine.language.source import Span
+from wnodes_engine.values import Code, Node, Outcome, Placement, Request
+
+
+@dataclass(frozen=True)
+class Why:
+    """A reason, without its prose."""
+
+    code: Code
+    resource: str = ""
+    limit: int | float | None = None
+    current: int | float | None = None
+    short: int | float | None = None
+    file: str = ""
+    line: int = 0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A decision, without its prose: `route` is the target and what it goes through."""
+
+    outcome: Outcome
+    share: str | None = None
+    route: tuple[str, str | None] | None = None
+    placement: tuple[Placement, ...] = ()
+    reasons: tuple[Why, ...] = ()
+
+
+@dataclass(frozen=True)
+class Started:
+    """What a pass started."""
+
+    request: Request
+    share: str
+    placement: tuple[Placement, ...]
+
+
+class Oracle:
+    """The engine's state and answers, by definition rather than by cunning."""
+
+    def __init__(self, policy: CheckedPolicy, nodes: Iterable[Node], reservations: bool = True) -> None:
+        self.policy = policy
+        self.state = State(policy, nodes)
+        self.reservations = reservations
+
+    # ---------------------------------------------------------------- answers
+
+    def admit(self, request: Request, now: int) -> Answer:
+        """What denies the request: phases 1 to 4."""
+        wish = asked(self.policy, request)
+        if wish.leaf is None:
+            return Answer(Outcome.DENY, reasons=(Why(Code.UNASSIGNED),))
+        share, route = self.policy.shares[wish.leaf].path, self.route(wish)
+        reasons = tuple(self.denying(wish, now))
+        if reasons:
+            return Answer(Outcome.DENY, share, route, reasons=reasons)
+        return Answer(Outcome.WAIT, share, route)
+
+    def decide(self, request: Request, now: int) -> Answer:
+        """What the engine answers to a request that waits, or that nobody has submitted."""
+        admitted = self.admit(request, now)
+        if admitted.outcome is Outcome.DENY:
+            return admitted
+        wish = asked(self.policy, request)
+        reasons = (*self.over_quota(wish, now), *self.no_room(wish), *self.behind(wish, now))
+        if reasons:
+            return Answer(Outcome.WAIT, admitted.share, admitted.route, reasons=reasons)
+        placement = self.placement(wish)
+        assert placement is not None
+        return Answer(Outcome.START, admitted.share, admitted.route, placement)
+
+    # ----------------------------------------------------------------- events
+
+    def submit(self, request: Request, now: int) -> Answer:
+        """Admit and queue."""
+        answer = self.admit(request, now)
+        if answer.outcome is Outcome.WAIT:
+            wish = asked(self.policy, request)
+            assert wish.leaf is not None
+            self.state.submissions += 1
+            self.state.queue[request.id] = Waiting(wish, wish.leaf, self.state.submissions)
+        return answer
+
+    def start(self, request: Request, placement: tuple[Placement, ...], now: int) -> None:
+        """Take up an allocation that exists."""
+        wish = asked(self.policy, request)
+        assert wish.leaf is not None
+        self._hold(Held(wish, wish.leaf, placement, now), now)
+
+    def finish(self, request_id: str, now: int) -> None:
+        """An allocation ended."""
+        held = self.state.held.pop(request_id)
+        self.state.ended.append(Ended(held, now))
+        taken = self.state.charge_of(held)
+        self.state.changes.append(Change(now, held.asked, held.leaf, {r: -a for r, a in taken.items()}))
+
+    def requeue(self, request_id: str, now: int) -> None:
+        """An allocation lost its place and waits again."""
+        held = self.state.held[request_id]
+        self.finish(request_id, now)
+        self.state.submissions += 1
+        self.state.queue[request_id] = Waiting(held.asked, held.leaf, self.state.submissions)
+
+    def cancel(self, request_id: str, now: int) -> bool:
+        """Take a request out of the queue."""
+        return self.state.queue.pop(request_id, None) is not None
+
+    def set_node(self, node: Node, now: int) -> None:
+        """A node appeared or changed."""
+        self.state.nodes[node.name] = node
+
+    def schedule(self, now: int) -> list[Started]:
+        """One pass: whatever may start, in order."""
+        started: list[Started] = []
+        tried: set[str] = set()
+        closed: set[int] = set()
+        while (waiting := next_of(self.state, 0, tried, closed, now)) is not None:
+            wish, leaf = waiting.asked, waiting.leaf
+            tried.add(wish.request.id)
+            if any(self.over_quota(wish, now)):
+                continue
+            if any(self.no_room(wish)):
+                if self.policy.orders[leaf].strict:
+                    closed.add(leaf)
+                continue
+            placement = self.placement(wish)
+            assert placement is not None
+            del self.state.queue[wish.request.id]
+            self._hold(Held(wish, leaf, placement, now), now)
+            started.append(Started(wish.request, self.policy.shares[leaf].path, placement))
+        return started
+
+    def _hold(self, held: Held, now: int) -> None:
+        self.state.held[held.asked.request.id] = held
+        self.state.changes.append(Change(now, held.asked, held.leaf, self.state.charge_of(held)))
+
+    # ----------------------------------------------------------- what denies
+
+    def denying(self, wish: Asked, now: int) -> Iterator[Why]:
+        """Every reason to deny, in order."""
+        for cap in self.policy.caps:
+            amount = wish.facts[cap.attribute]
+            if amount > cap.value and self.state.applies(cap.condition, wish):
+                short = amount - cap.value
+                yield Why(Code.CAP, cap.attribute, cap.value, amount, short, *at(cap.span))
+        for rule in self.policy.denies:
+            if self.state.applies(rule.condition, wish):
+                yield Why(Code.RULE, file=rule.span.path, line=rule.span.line)
+        if self.route(wish) is None:
+            yield Why(Code.UNROUTED)
+        yield from self.never(wish)
+        for quota, ceiling, key in self.ceilings(wish):
+            yield from self.exceeded(wish, quota, ceiling, key, now, denying=True)
+
+    def never(self, wish: Asked) -> Iterator[Why]:
+        """What the farm as it is configured could never give."""
+        assert wish.leaf is not None
+        tree = self.state.tree(configured=True)
+        for r, amount in self.state.ask(wish).items():
+            most = tree.most(wish.leaf, r)
+            if amount > 0 and amount > most:
+                yield Why(Code.NEVER_SHARE, r, most, amount, amount - most)
+        nodes = [node for node in self.state.nodes.values() if self.state.takes(node, wish)]
+        parts = sum(parts_in(size(node), wish.part) for node in nodes)
+        if parts < wish.count:
+            yield Why(Code.NEVER_NODE, "", parts, wish.count, wish.count - parts)
+
+    def route(self, wish: Asked) -> tuple[str, str | None] | None:
+        """Who carries it out: the first route that matches."""
+        for route in self.policy.routes:
+            if wish.facts["kind"] in route.kinds and self.state.applies(route.condition, wish):
+                return route.target, route.through
+        return None
+
+    # ------------------------------------------------------ what makes it wait
+
+    def over_quota(self, wish: Asked, now: int) -> Iterator[Why]:
+        """Every ceiling over which it would go now."""
+        for quota, ceiling, key in self.ceilings(wish):
+            yield from self.exceeded(wish, quota, ceiling, key, now, denying=False)
+
+    def no_room(self, wish: Asked) -> Iterator[Why]:
+        """What its share, and the nodes, cannot give now."""
+        assert wish.leaf is not None
+        tree, placement = self.state.tree(), self.placement(wish)
+        ask = self.state.ask(wish)
+        if placement is not None and "hs23" in ask:
+            ask = ask | {"hs23": self.state.charge(wish, placement)["hs23"]}
+        for r, amount in ask.items():
+            free = tree.free(wish.leaf, r)
+            if amount > 0 and amount > free:
+                use = tree.total_use(wish.leaf, r)
+                yield Why(Code.SHARE, r, use + free, use, amount - free)
+        if placement is None:
+            yield Why(Code.NODE)
+
+    def behind(self, wish: Asked, now: int) -> Iterator[Why]:
+        """Whether starting it would pass a blocked request ahead of it in a strict leaf."""
+        assert wish.leaf is not None
+        if not self.policy.orders[wish.leaf].strict:
+            return
+        own = self.state.queue.get(wish.request.id)
+        waiting = [w for w in self.state.queue.values() if w.leaf == wish.leaf]
+        ahead = [
+            w for w in waiting if own is None or leaf_key(self.state, w, now) < leaf_key(self.state, own, now)
+        ]
+        if any(not any(self.over_quota(w.asked, now)) and any(self.no_room(w.asked)) for w in ahead):
+            yield Why(Code.BEHIND)
+
+    # ---------------------------------------------------------------- figures
+
+    def rank(self, node: Node, wish: Asked) -> int:
+        """0 for a node that is preferred for this request, 2 for one that is preferred for others alone."""
+        rules = [r for r in self.policy.node_rules if not r.only and node.name in self.state.in_set(r.nodes)]
+        if any(self.state.applies(rule.condition, wish) for rule in rules):
+            return 0
+        return 2 if rules else 1
+
+    def placement(self, wish: Asked) -> tuple[Placement, ...] | None:
+        """Where the parts of a request go now."""
+        nodes = [n for n in self.state.nodes.values() if n.up and self.state.takes(n, wish)]
+        places = (p for p in self.policy.places if wish.facts["kind"] in p.kinds)
+        spread = next((p.spread for p in places if self.state.applies(p.condition, wish)), False)
+        free = {node.name: self.state.room(node) for node in nodes}
+        rank = {node.name: self.rank(node, wish) for node in nodes}
+        return place(free, wish.part, wish.count, spread, rank, self.state.budgets(wish))
+
+    def ceilings(self, wish: Asked) -> Iterator[tuple[Quota, Ceiling, quotas.Key]]:
+        """The ceilings that limit a request, with its key; those of nodes limit the placement instead."""
+        for quota in self.policy.quotas:
+            if quota.nodes is None:
+                keys = quotas.keys(self.policy, quota, wish)
+                yield from ((quota, ceiling, key) for ceiling in quota.ceilings for key in keys)
+
+    def exceeded(
+        self, wish: Asked, quota: Quota, ceiling: Ceiling, key: quotas.Key, now: int, denying: bool
+    ) -> Iterator[Why]:
+        """The reason of one ceiling, if it has one that denies (or one that makes wait)."""
+        state, r, bound = self.state, ceiling.resource, self.state.bound(ceiling)
+        if r == "waiting":
+            waiting = state.waiting(quota, key)
+            if denying and wish.request.id not in state.queue and waiting + 1 > bound:
+                yield Why(Code.QUOTA, r, bound, waiting, waiting + 1 - bound, *at(ceiling.span))
+            return
+        if r == "core_hours":
+            assert ceiling.window is not None
+            hour, cores, walltime = 3600, wish.ask["cores"], wish.facts["walltime"]
+            ask = quotas.core_seconds_ahead(cores, walltime, ceiling.window)
+            held = state.core_seconds(quota, key, ceiling.window, now)
+        else:
+            charge = wish.charge if r != "hs23" else {r: self.state.ask(wish)[r]}
+            hour, ask = 1, charge[r]
+            held = sum(state.charge_of(h)[r] for h in state.counted(quota, key))
+        alone = ask > bound * hour
+        over = held + ask > bound * hour
+        if alone and denying:
+            yield Why(Code.QUOTA, r, bound, up(ask, hour), up(ask - bound * hour, hour), *at(ceiling.span))
+        elif over and not alone and denying == quota.denies:
+            short = up(held + ask - bound * hour, hour)
+            yield Why(Code.QUOTA, r, bound, up(held, hour), short, *at(ceiling.span))
+
+
+def up(amount: int, unit: int) -> int:
+    """So many whole units, rounded up."""
+    return -(-amount // unit)
+
+
+def at(span: Span) -> tuple[str, int]:
+    """Where a statement is."""
+    return span.path, span.line

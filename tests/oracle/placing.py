@@ -1,0 +1,67 @@
+"""On which nodes the parts of a request go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wnodes_engine.values import Node, Placement
+
+ON_NODE = ("cores", "memory", "gpus", "disk")
+
+Part = dict[str, int]
+"""What one part asks of its node, by resource."""
+
+
+@dataclass
+class Budget:
+    """No more than `parts` on these nodes together."""
+
+    nodes: frozenset[str]
+    parts: int
+
+
+def size(node: Node) -> Part:
+    """All that a node has."""
+    return {"cores": node.cores, "memory": node.memory, "gpus": node.gpus, "disk": node.disk}
+
+
+def parts_in(room: Part, part: Part) -> int:
+    """How many parts the room takes, over the resources that are asked for."""
+    return max(0, min(room[r] // part[r] for r in ON_NODE if part[r] > 0))
+
+
+def place(
+    free: dict[str, Part], part: Part, count: int, spread: bool, rank: dict[str, int], budgets: list[Budget]
+) -> tuple[Placement, ...] | None:
+    """Where `count` parts go, all or none: nodes in the order of their first choice.
+
+    `free` is the room of every candidate by name, `rank` 0 for nodes that are preferred and more for others.
+    """
+    room = {name: dict(amounts) for name, amounts in free.items()}
+    placed: dict[str, int] = {}
+
+    def takes(name: str) -> int:
+        limits = [
+            budget.parts - sum(placed.get(n, 0) for n in budget.nodes)
+            for budget in budgets
+            if name in budget.nodes
+        ]
+        return max(0, min([parts_in(room[name], part), *limits]))
+
+    def packed(name: str) -> tuple[object, ...]:
+        return rank[name], room[name]["gpus"], room[name]["cores"], room[name]["memory"], name
+
+    def spread_out(name: str) -> tuple[object, ...]:
+        at = room[name]
+        return placed.get(name, 0), rank[name], at["gpus"], -at["cores"], -at["memory"], name
+
+    while (left := count - sum(placed.values())) > 0:
+        able = [name for name in room if takes(name) > 0]
+        if not able:
+            return None
+        best = min(able, key=spread_out if spread else packed)
+        parts = 1 if spread else min(left, takes(best))
+        placed[best] = placed.get(best, 0) + parts
+        for r in ON_NODE:
+            room[best][r] -= part[r] * parts
+    return tuple(Placement(name, parts) for name, parts in placed.items())

@@ -1,0 +1,86 @@
+"""A request with everything that it left out filled in, and what it asks for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from oracle.expressions import Read, holds
+from oracle.tree import Amounts
+from wnodes_engine.check.checked import UNLIMITED, CheckedPolicy
+from wnodes_engine.values import Request
+
+ENGINE_DEFAULTS: dict[str, Any] = {
+    "cores": 1,
+    "memory": 0,
+    "gpus": 0,
+    "disk": 0,
+    "volumes": 0,
+    "count": 1,
+    "walltime": UNLIMITED,
+}
+PLAIN = ("kind", "origin", "user", "group", "roles", "tags", "name", "image")
+FILLED = (*ENGINE_DEFAULTS, "project", "queue", "account", "flavour")
+MACHINES = ("vm", "vmjob", "pool")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request after the defaults phase; `facts` by attribute, `leaf` None where no assignment matches."""
+
+    request: Request
+    facts: dict[str, Any]
+    leaf: int | None
+
+    @property
+    def part(self) -> Amounts:
+        """What one part asks of its node."""
+        return {r: self.facts[r] for r in ("cores", "memory", "gpus", "disk")}
+
+    @property
+    def count(self) -> int:
+        """How many parts."""
+        count: int = self.facts["count"]
+        return count
+
+    @property
+    def ask(self) -> Amounts:
+        """What all parts ask of the share, without hs23."""
+        return {r: amount * self.count for r, amount in self.part.items()}
+
+    @property
+    def charge(self) -> Amounts:
+        """What it is charged by quotas, without what depends on the nodes or on time."""
+        machines = self.count if self.facts["kind"] in MACHINES else 0
+        volumes = self.facts["volumes"] * self.count
+        return self.ask | {"volumes": volumes, "running": 1, "machines": machines}
+
+
+def asked(policy: CheckedPolicy, request: Request) -> Asked:
+    """Defaults, then assignment."""
+    facts: dict[str, Any] = {name: getattr(request, name) for name in (*PLAIN, *FILLED)}
+    for default in policy.defaults:
+        read = reader(policy, request, facts, None)
+        if facts[default.attribute] is None and holds(default.condition, read):
+            facts[default.attribute] = default.value
+    facts = {name: ENGINE_DEFAULTS.get(name) if fact is None else fact for name, fact in facts.items()}
+    read = reader(policy, request, facts, None)
+    leaf = next((assign.share for assign in policy.assigns if holds(assign.condition, read)), None)
+    return Asked(request, facts, leaf)
+
+
+def reader(policy: CheckedPolicy, request: Request, facts: dict[str, Any], leaf: int | None) -> Read:
+    """How an expression reads the attributes of the request itself."""
+    site_defaults = {attribute.name: attribute.default for attribute in policy.attributes}
+
+    def read(name: str, site: bool) -> Any:
+        if site:
+            return request.attributes.get(name, site_defaults[name])
+        if name == "share":
+            return leaf
+        if name.startswith("image."):
+            return getattr(facts["image"], name.removeprefix("image."))
+        fact = facts[name]
+        return ENGINE_DEFAULTS.get(name) if fact is None else fact
+
+    return read

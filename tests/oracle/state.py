@@ -1,0 +1,239 @@
+"""What the oracle knows: the nodes, what holds them, what waits, what was; nothing that can be computed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from oracle import averages, quotas
+from oracle.averages import Change
+from oracle.expressions import Read, holds, in_set, value
+from oracle.placing import ON_NODE, Budget, Part, size
+from oracle.quotas import Use
+from oracle.request import Asked, reader
+from oracle.tree import RESOURCES, Amounts, Tree
+from wnodes_engine.check.checked import Ceiling, CheckedPolicy, Condition, NodeSet, Quota
+from wnodes_engine.values import Node, Placement
+
+
+@dataclass(frozen=True)
+class Held:
+    """A request that holds resources."""
+
+    asked: Asked
+    leaf: int
+    placement: tuple[Placement, ...]
+    started: int
+
+    @property
+    def expected_end(self) -> int:
+        """When it ends by its walltime."""
+        end: int = self.started + self.asked.facts["walltime"]
+        return end
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A request in the queue; `sequence` counts submissions."""
+
+    asked: Asked
+    leaf: int
+    sequence: int
+
+
+@dataclass(frozen=True)
+class Ended:
+    """An allocation that is over."""
+
+    held: Held
+    end: int
+
+
+class State:
+    """Allocations, queue and history over a farm; every figure is computed from them when it is asked for."""
+
+    def __init__(self, policy: CheckedPolicy, nodes: Iterable[Node]) -> None:
+        self.policy = policy
+        self.nodes = {node.name: node for node in nodes}
+        self.held: dict[str, Held] = {}
+        self.queue: dict[str, Waiting] = {}
+        self.ended: list[Ended] = []
+        self.changes: list[Change] = []
+        self.submissions = 0
+        self.resources = tuple(r for r in RESOURCES if r != "hs23" or names_hs23(policy))
+
+    # ------------------------------------------------------------------ nodes
+
+    def room(self, node: Node) -> Part:
+        """What is free on a node; below 0 if it shrank."""
+        free = size(node)
+        for held in self.held.values():
+            for placement in held.placement:
+                if placement.node == node.name:
+                    free = {r: free[r] - held.asked.part[r] * placement.parts for r in ON_NODE}
+        return free
+
+    def in_set(self, nodes: NodeSet) -> frozenset[str]:
+        """The names of the nodes of a set."""
+        return frozenset(n.name for n in self.nodes.values() if in_set(nodes, n.name, n.properties))
+
+    def takes(self, node: Node, asked: Asked) -> bool:
+        """Whether every rule that reserves the node admits the request."""
+        return all(
+            self.applies(rule.condition, asked)
+            for rule in self.policy.node_rules
+            if rule.only and node.name in self.in_set(rule.nodes)
+        )
+
+    # ----------------------------------------------------------------- shares
+
+    def ask(self, asked: Asked) -> Amounts:
+        """What a request asks of its share, by resource; of hs23 the least that it can come to."""
+        ask = asked.ask
+        if "hs23" in self.resources:
+            factors = [node.factor for node in self.nodes.values() if self.takes(node, asked)]
+            ask = ask | {"hs23": ask["cores"] * min(factors, default=0)}
+        return ask
+
+    def charge(self, asked: Asked, placement: tuple[Placement, ...]) -> Amounts:
+        """What a request is charged on these nodes, by all that shares and quotas limit but time."""
+        cores = asked.facts["cores"]
+        hs23 = sum(cores * p.parts * self.nodes[p.node].factor for p in placement)
+        return asked.charge | {"hs23": hs23}
+
+    def charge_of(self, held: Held) -> Amounts:
+        """What an allocation is charged."""
+        return self.charge(held.asked, held.placement)
+
+    def tree(self, configured: bool = False) -> Tree:
+        """The share tree, over the live capacity or over the configured one."""
+        capacity = dict.fromkeys(RESOURCES, 0)
+        for node in self.nodes.values():
+            if configured or node.up:
+                has = size(node) | {"hs23": node.cores * node.factor}
+                capacity = {r: capacity[r] + has[r] for r in RESOURCES}
+                continue
+            for held in self.held.values():
+                for placement in held.placement:
+                    if placement.node == node.name:
+                        part = held.asked.part | {"hs23": held.asked.part["cores"] * node.factor}
+                        capacity = {r: capacity[r] + part[r] * placement.parts for r in RESOURCES}
+        used: dict[int, Amounts] = {}
+        for held in self.held.values():
+            before = used.get(held.leaf, dict.fromkeys(RESOURCES, 0))
+            charge = self.charge_of(held)
+            used[held.leaf] = {r: before[r] + charge[r] for r in RESOURCES}
+        return Tree(self.policy.shares, capacity, used)
+
+    # ----------------------------------------------------------------- quotas
+
+    def counted(self, quota: Quota, key: quotas.Key) -> list[Held]:
+        """The allocations that count for a quota under a key."""
+        return [h for h in self.held.values() if key in quotas.keys(self.policy, quota, h.asked)]
+
+    def waiting(self, quota: Quota, key: quotas.Key) -> int:
+        """How many requests of the queue count for a quota under a key."""
+        return sum(key in quotas.keys(self.policy, quota, w.asked) for w in self.queue.values())
+
+    def core_seconds(self, quota: Quota, key: quotas.Key, window: int, now: int) -> int:
+        """What a key used and is committed to inside a window, in core-seconds."""
+        past = [
+            Use(e.held.asked.ask["cores"], e.held.started, e.end)
+            for e in self.ended
+            if key in quotas.keys(self.policy, quota, e.held.asked)
+        ]
+        ahead = sum(
+            quotas.core_seconds_ahead(h.asked.ask["cores"], h.asked.facts["walltime"], window)
+            for h in self.counted(quota, key)
+        )
+        return quotas.core_seconds_past(past, window, now) + ahead
+
+    def bound(self, ceiling: Ceiling) -> int:
+        """What a ceiling's bound is worth now."""
+        bound: int = value(ceiling.bound, self.read_farm)
+        return bound
+
+    def budgets(self, asked: Asked) -> list[Budget]:
+        """How many parts of a request the quotas for nodes leave room for, on which nodes."""
+        budgets = []
+        for quota in self.policy.quotas:
+            if quota.nodes is None or not quotas.keys(self.policy, quota, asked):
+                continue
+            nodes = self.in_set(quota.nodes)
+            budgets += [Budget(nodes, self._parts_left(quota, c, nodes, asked)) for c in quota.ceilings]
+        return budgets
+
+    def _parts_left(self, quota: Quota, ceiling: Ceiling, nodes: frozenset[str], asked: Asked) -> int:
+        bound, r = self.bound(ceiling), ceiling.resource
+        here = [
+            (h.asked, sum(p.parts for p in h.placement if p.node in nodes)) for h in self.counted(quota, None)
+        ]
+        if r == "running":
+            return asked.count if sum(parts > 0 for _, parts in here) + 1 <= bound else 0
+        per_part = asked.charge[r] // asked.count
+        held = sum(other.charge[r] // other.count * parts for other, parts in here)
+        return max(0, (bound - held) // per_part) if per_part else asked.count
+
+    # --------------------------------------------------------------- averages
+
+    def average(self, leaves: Iterable[int], r: str, half_life: int, now: int) -> int:
+        """The average of what some leaves held together."""
+        among = set(leaves)
+        return averages.average((c for c in self.changes if c.leaf in among), r, half_life, now)
+
+    def average_of(self, leaf: int, of: str, name: object, r: str, half_life: int, now: int) -> int:
+        """The average of what one account held in a leaf; `of` as in a fairshare key."""
+        own = (c for c in self.changes if c.leaf == leaf and c.asked.facts[of] == name)
+        return averages.average(own, r, half_life, now)
+
+    # ------------------------------------------------------------ expressions
+
+    def read_farm(self, name: str, site: bool) -> Any:
+        """How a bound reads the farm."""
+        r = name.removeprefix("farm.")
+        return sum(size(node)[r] for node in self.nodes.values() if node.up)
+
+    def applies(self, condition: Condition, asked: Asked) -> bool:
+        """Whether a statement applies to a request."""
+        return holds(condition, self.reader(asked))
+
+    def reader(self, asked: Asked) -> Read:
+        """How caps and admission rules read: the request itself, and the farm's state."""
+        of_request = reader(self.policy, asked.request, asked.facts, asked.leaf)
+
+        def read(name: str, site: bool) -> Any:
+            scope, _, what = name.partition(".")
+            if site or not what or scope == "image":
+                return of_request(name, site)
+            if name == "farm.used.cores":
+                return sum(h.asked.ask["cores"] for h in self.held.values())
+            if name == "farm.waiting":
+                return len(self.queue)
+            if name == "share.nominal.cores":
+                assert asked.leaf is not None
+                return self.tree().amount[asked.leaf]["cores"]
+            if scope == "farm":
+                return self.read_farm(name, site)
+            return self.use_of(scope, what, asked)
+
+        return read
+
+    def use_of(self, scope: str, what: str, asked: Asked) -> int:
+        """What the request's share, user, group or project holds, or how many of its requests wait."""
+
+        def ours(other: Held | Waiting) -> bool:
+            if scope == "share":
+                return other.leaf == asked.leaf
+            return bool(other.asked.facts[scope] == asked.facts[scope])
+
+        if what == "waiting":
+            return sum(ours(w) for w in self.queue.values())
+        return sum(h.asked.charge[what] for h in self.held.values() if ours(h))
+
+
+def names_hs23(policy: CheckedPolicy) -> bool:
+    """Whether any share or quota of the policy speaks of hs23."""
+    portions = [share.portions for share in policy.shares if share.portions is not None]
+    of_shares = any("hs23" in by for p in portions for by in (p.portions, p.borrow, p.lend))
+    return of_shares or any(c.resource == "hs23" for quota in policy.quotas for c in quota.ceilings)
