@@ -52,7 +52,7 @@ def nodes_of(entries: Sequence[Mapping[str, Any]], positions: Positions) -> tupl
 
 
 def mib(size: int | str) -> int:
-    """A size as documents write it, in MiB: a number of them, or a text such as `96GiB`. Raises LiteralError."""
+    """A size as documents write it, in MiB: `98304` or `96GiB`. Raises LiteralError."""
     return size if isinstance(size, int) else number(size)[0] // 1000
 
 
