@@ -18,6 +18,7 @@ from msgspec import Meta
 
 from wnodes_engine.check.checked import UNLIMITED, SiteAttribute
 from wnodes_engine.language.vocabulary import Type
+from wnodes_engine.site import Flavour, Site
 from wnodes_engine.values import Image, Kind, Origin, Request
 
 LARGEST_BATCH: Final = 1000
@@ -119,15 +120,6 @@ class RequestForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
 RequestForms = Annotated[list[RequestForm], Meta(min_length=1, max_length=LARGEST_BATCH)]
 
 
-class Flavour(msgspec.Struct, frozen=True):
-    """A machine size that the site offers; memory and disk in MiB."""
-
-    cores: int
-    memory: int
-    disk: int = 0
-    gpus: int = 0
-
-
 @dataclass(frozen=True, slots=True)
 class Known:
     """What a site has, against which the names in a request are resolved; images by name and by id."""
@@ -135,6 +127,16 @@ class Known:
     images: Mapping[str, Image] = field(default_factory=dict)
     flavours: Mapping[str, Flavour] = field(default_factory=dict)
     attributes: Mapping[str, SiteAttribute] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, site: Site) -> Known:
+        """What the site says it has."""
+        images = (site.images or {}).values()
+        return cls(
+            images={image.id: image for image in images} | {image.name: image for image in images},
+            flavours=site.flavours or {},
+            attributes={attribute.name: attribute for attribute in site.attributes},
+        )
 
 
 # ------------------------------------------------------------------- reading

@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 from wnodes_engine import wire
 from wnodes_engine.check.checked import UNLIMITED, SiteAttribute
 from wnodes_engine.language.vocabulary import Trust, Type
+from wnodes_engine.site import Flavour
 from wnodes_engine.values import Image
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "schemas" / "request.json").read_text())
 LEAST: dict[str, Any] = {"kind": "job", "origin": "local", "user": "ada", "group": "lab"}
 KNOWN = wire.Known(
     images={"alma9": Image(id="7", name="alma9", approved=True)},
-    flavours={"small": wire.Flavour(cores=2, memory=4096)},
+    flavours={"small": Flavour(cores=2, memory=4096)},
     attributes={
         name: SiteAttribute(name, type_, Trust.CLAIMED, None)
         for name, type_ in {
