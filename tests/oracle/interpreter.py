@@ -14,6 +14,7 @@ from oracle.averages import Change
 from oracle.order import leaf_key, next_of
 from oracle.placing import parts_in, place, size
 from oracle.request import Asked, asked
+from oracle.reservations import Reservation, delays, reserve
 from oracle.state import Ended, Held, State, Waiting
 from wnodes_engine.check.checked import Ceiling, CheckedPolicy, Quota
 from wnodes_engine.language.source import Span
@@ -56,10 +57,10 @@ class Started:
 class Oracle:
     """The engine's state and answers, by definition rather than by cunning."""
 
-    def __init__(self, policy: CheckedPolicy, nodes: Iterable[Node], reservations: bool = True) -> None:
+    def __init__(self, policy: CheckedPolicy, nodes: Iterable[Node], reservations: bool = False) -> None:
         self.policy = policy
         self.state = State(policy, nodes)
-        self.reservations = reservations
+        self.reserving = reservations
 
     # ---------------------------------------------------------------- answers
 
@@ -83,7 +84,7 @@ class Oracle:
         reasons = (*self.over_quota(wish, now), *self.no_room(wish), *self.behind(wish, now))
         if reasons:
             return Answer(Outcome.WAIT, admitted.share, admitted.route, reasons=reasons)
-        placement = self.placement(wish)
+        placement = self.placement(self.state, wish)
         assert placement is not None
         return Answer(Outcome.START, admitted.share, admitted.route, placement)
 
@@ -132,6 +133,7 @@ class Oracle:
         started: list[Started] = []
         tried: set[str] = set()
         closed: set[int] = set()
+        reserved: dict[int, Reservation | None] = {}
         while (waiting := next_of(self.state, 0, tried, closed, now)) is not None:
             wish, leaf = waiting.asked, waiting.leaf
             tried.add(wish.request.id)
@@ -140,11 +142,18 @@ class Oracle:
             if any(self.no_room(wish)):
                 if self.policy.orders[leaf].strict:
                     closed.add(leaf)
+                elif self.reserving and leaf not in reserved:
+                    others = [r for r in reserved.values() if r is not None]
+                    reserved[leaf] = reserve(self.state, waiting, others, now, self.fitting)
                 continue
-            placement = self.placement(wish)
+            placement = self.placement(self.state, wish)
             assert placement is not None
+            held = Held(wish, leaf, placement, now)
+            promises = [r for r in reserved.values() if r is not None]
+            if any(delays(self.state, held, promise, promises, now) for promise in promises):
+                continue
             del self.state.queue[wish.request.id]
-            self._hold(Held(wish, leaf, placement, now), now)
+            self._hold(held, now)
             started.append(Started(wish.request, self.policy.shares[leaf].path, placement))
         return started
 
@@ -200,10 +209,8 @@ class Oracle:
     def no_room(self, wish: Asked) -> Iterator[Why]:
         """What its share, and the nodes, cannot give now."""
         assert wish.leaf is not None
-        tree, placement = self.state.tree(), self.placement(wish)
-        ask = self.state.ask(wish)
-        if placement is not None and "hs23" in ask:
-            ask = ask | {"hs23": self.state.charge(wish, placement)["hs23"]}
+        tree, placement = self.state.tree(), self.placement(self.state, wish)
+        ask = self.state.ask_on(wish, placement)
         for r, amount in ask.items():
             free = tree.free(wish.leaf, r)
             if amount > 0 and amount > free:
@@ -227,21 +234,22 @@ class Oracle:
 
     # ---------------------------------------------------------------- figures
 
-    def rank(self, node: Node, wish: Asked) -> int:
-        """0 for a node that is preferred for this request, 2 for one that is preferred for others alone."""
-        rules = [r for r in self.policy.node_rules if not r.only and node.name in self.state.in_set(r.nodes)]
-        if any(self.state.applies(rule.condition, wish) for rule in rules):
-            return 0
-        return 2 if rules else 1
-
-    def placement(self, wish: Asked) -> tuple[Placement, ...] | None:
-        """Where the parts of a request go now."""
-        nodes = [n for n in self.state.nodes.values() if n.up and self.state.takes(n, wish)]
+    def placement(self, state: State, wish: Asked) -> tuple[Placement, ...] | None:
+        """Where the parts of a request would go on a farm in that state."""
+        nodes = [node for node in state.nodes.values() if node.up and state.takes(node, wish)]
         places = (p for p in self.policy.places if wish.facts["kind"] in p.kinds)
-        spread = next((p.spread for p in places if self.state.applies(p.condition, wish)), False)
-        free = {node.name: self.state.room(node) for node in nodes}
-        rank = {node.name: self.rank(node, wish) for node in nodes}
-        return place(free, wish.part, wish.count, spread, rank, self.state.budgets(wish))
+        spread = next((p.spread for p in places if state.applies(p.condition, wish)), False)
+        free = {node.name: state.room(node) for node in nodes}
+        rank = {node.name: state.rank(node, wish) for node in nodes}
+        return place(free, wish.part, wish.count, spread, rank, state.budgets(wish))
+
+    def fitting(self, state: State, wish: Asked) -> tuple[Placement, ...] | None:
+        """Where they would go, if the share has room too."""
+        assert wish.leaf is not None
+        tree, placement = state.tree(), self.placement(state, wish)
+        ask = state.ask_on(wish, placement)
+        full = any(amount > tree.free(wish.leaf, r) for r, amount in ask.items() if amount > 0)
+        return None if full else placement
 
     def ceilings(self, wish: Asked) -> Iterator[tuple[Quota, Ceiling, quotas.Key]]:
         """The ceilings that limit a request, with its key; those of nodes limit the placement instead."""

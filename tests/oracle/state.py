@@ -13,7 +13,7 @@ from oracle.placing import ON_NODE, Budget, Part, size
 from oracle.quotas import Use
 from oracle.request import Asked, reader
 from oracle.tree import RESOURCES, Amounts, Tree
-from wnodes_engine.check.checked import Ceiling, CheckedPolicy, Condition, NodeSet, Quota
+from wnodes_engine.check.checked import UNLIMITED, Ceiling, CheckedPolicy, Condition, NodeSet, Quota
 from wnodes_engine.values import Node, Placement
 
 
@@ -25,6 +25,11 @@ class Held:
     leaf: int
     placement: tuple[Placement, ...]
     started: int
+
+    @property
+    def ends(self) -> bool:
+        """Whether it ends at all."""
+        return bool(self.asked.facts["walltime"] < UNLIMITED)
 
     @property
     def expected_end(self) -> int:
@@ -63,6 +68,13 @@ class State:
         self.submissions = 0
         self.resources = tuple(r for r in RESOURCES if r != "hs23" or names_hs23(policy))
 
+    def later(self, time: int, now: int, more: Iterable[Held]) -> State:
+        """The farm at a later time: what is expected to have ended has, nothing waits, and `more` is held."""
+        state = State(self.policy, self.nodes.values())
+        running = [h for h in self.held.values() if not h.ends or max(h.expected_end, now + 1) > time]
+        state.held = {held.asked.request.id: held for held in [*running, *more]}
+        return state
+
     # ------------------------------------------------------------------ nodes
 
     def room(self, node: Node) -> Part:
@@ -86,7 +98,19 @@ class State:
             if rule.only and node.name in self.in_set(rule.nodes)
         )
 
+    def rank(self, node: Node, asked: Asked) -> int:
+        """0 for a node that is preferred for this request, 2 for one that is preferred for others alone."""
+        rules = [r for r in self.policy.node_rules if not r.only and node.name in self.in_set(r.nodes)]
+        if any(self.applies(rule.condition, asked) for rule in rules):
+            return 0
+        return 2 if rules else 1
+
     # ----------------------------------------------------------------- shares
+
+    def ask_on(self, asked: Asked, placement: tuple[Placement, ...] | None) -> Amounts:
+        """What a request asks of its share, on these nodes if they are known."""
+        ask = self.ask(asked)
+        return ask if placement is None else {r: self.charge(asked, placement)[r] for r in ask}
 
     def ask(self, asked: Asked) -> Amounts:
         """What a request asks of its share, by resource; of hs23 the least that it can come to."""

@@ -1,0 +1,65 @@
+"""Random farms and requests."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+from strategies import words
+from wnodes_engine.check.checked import UNLIMITED
+from wnodes_engine.values import Image, Node, Request
+
+
+def nodes(factors: bool = False) -> st.SearchStrategy[list[Node]]:
+    """One to six nodes that differ; `factors`: in their benchmark factor too."""
+    return st.lists(st.sampled_from(words.NODE_NAMES), min_size=1, max_size=6, unique=True).flatmap(
+        lambda names: st.tuples(*(_node(name, factors) for name in names)).map(list)
+    )
+
+
+def _node(name: str, factors: bool) -> st.SearchStrategy[Node]:
+    return st.builds(
+        Node,
+        name=st.just(name),
+        cores=st.sampled_from([1, 2, 4, 8]),
+        memory=st.sampled_from([1024, 4096, 16384]),
+        gpus=st.sampled_from([0, 0, 1, 4]),
+        disk=st.sampled_from([0, 10240]),
+        factor=st.sampled_from([800, 1000, 1250]) if factors else st.just(1000),
+        properties=st.frozensets(st.sampled_from(words.PROPERTIES)),
+        up=st.sampled_from([True, True, True, False]),
+    )
+
+
+def _image(name: str) -> st.SearchStrategy[Image]:
+    return st.builds(Image, id=st.just(f"id-{name}"), name=st.just(name), approved=st.booleans())
+
+
+def requests(now: int, walltimes: bool = True) -> st.SearchStrategy[Request]:
+    """A request without an id of its own, submitted up to two hours before `now`; all unlimited, or not."""
+    return st.sampled_from(words.KINDS).flatmap(lambda kind: _request(kind, now, walltimes))
+
+
+def _request(kind: str, now: int, walltimes: bool) -> st.SearchStrategy[Request]:
+    image = st.sampled_from(words.IMAGES).flatmap(_image)
+    return st.builds(
+        Request,
+        id=st.just("?"),
+        kind=st.just(kind),
+        origin=st.sampled_from(words.ORIGINS),
+        user=st.sampled_from(words.USERS),
+        group=st.sampled_from(words.GROUPS),
+        submitted=st.sampled_from([now, now, now - 60, now - 7200]),
+        project=st.sampled_from([None, *words.PROJECTS]),
+        roles=st.frozensets(st.sampled_from(words.ROLES)),
+        cores=st.sampled_from([None, 1, 1, 2, 3, 8]),
+        memory=st.sampled_from([None, None, 512, 2048, 9000]),
+        gpus=st.sampled_from([None, None, None, 0, 1, 2]),
+        disk=st.sampled_from([None, None, None, 1024]),
+        volumes=st.sampled_from([None, None, 1]),
+        count=st.sampled_from([None, None, 1, 2, 3]),
+        walltime=st.sampled_from([None, UNLIMITED, *((600, 7200, 90000) if walltimes else ())]),
+        queue=st.sampled_from([None, *words.QUEUES]),
+        account=st.sampled_from([None, *words.ACCOUNTS]),
+        image=image if kind != "job" else st.none(),
+        name=st.sampled_from([None, "thing"]),
+        tags=st.frozensets(st.sampled_from(words.TAGS)),
+    )

@@ -1,0 +1,82 @@
+"""Random streams of events, and how one is played to the engine or to the oracle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hypothesis import strategies as st
+from strategies import farms
+from wnodes_engine.values import Request
+
+BEGIN = 1_700_000_000
+"""When every stream begins, in seconds since the epoch."""
+
+
+@dataclass(frozen=True)
+class Submit:
+    """Somebody asks."""
+
+    request: Request
+
+
+@dataclass(frozen=True)
+class Ask:
+    """Somebody asks without submitting; the state must not change."""
+
+    request: Request
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A pass."""
+
+
+@dataclass(frozen=True)
+class Finish:
+    """The n-th running allocation ends, if any runs."""
+
+    n: int
+
+
+@dataclass(frozen=True)
+class Cancel:
+    """The n-th waiting request is taken back, if any waits."""
+
+    n: int
+
+
+@dataclass(frozen=True)
+class Flip:
+    """The n-th node goes down, or comes up again."""
+
+    n: int
+
+
+@dataclass(frozen=True)
+class Pass:
+    """Time passes, in seconds."""
+
+    seconds: int
+
+
+Event = Submit | Ask | Schedule | Finish | Cancel | Flip | Pass
+
+
+def streams(max_size: int = 25, walltimes: bool = True) -> st.SearchStrategy[list[Event]]:
+    """A stream of mostly submissions and passes; the requests have no ids yet, nor walltimes if so told."""
+    some = st.integers(0, 20)
+    request = farms.requests(BEGIN, walltimes)
+    event: st.SearchStrategy[Event] = st.one_of(
+        st.builds(Submit, request),
+        st.builds(Submit, request),
+        st.builds(Submit, request),
+        st.builds(Ask, request),
+        st.just(Schedule()),
+        st.just(Schedule()),
+        st.builds(Finish, some),
+        st.builds(Finish, some),
+        st.builds(Cancel, some),
+        st.builds(Flip, some),
+        st.builds(Pass, st.sampled_from([1, 59, 60, 600, 5000, 86400])),
+    )
+    return st.lists(event, min_size=1, max_size=max_size)
