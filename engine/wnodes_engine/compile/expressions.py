@@ -1,0 +1,164 @@
+"""Expressions as Python source: each becomes one expression over the local variables of `admit`."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterator
+from typing import Final
+
+from wnodes_engine.check.checked import (
+    And,
+    Arithmetic,
+    Attr,
+    Compare,
+    Const,
+    Expr,
+    Has,
+    InShare,
+    Match,
+    Member,
+    Not,
+    Or,
+)
+from wnodes_engine.language.vocabulary import RESOURCES
+
+DEFAULTS: Final = {
+    "cores": "1",
+    "memory": "0",
+    "gpus": "0",
+    "disk": "0",
+    "volumes": "0",
+    "count": "1",
+    "walltime": "UNLIMITED",
+}
+"""What a request asks that leaves an amount out and meets no default."""
+
+PLAIN: Final = frozenset("kind origin user group project roles queue account flavour name tags image".split())
+"""Attributes that are read from the request as they are."""
+
+_FARM: Final = {
+    "farm.cores": "s.tree.live.amount[0][0]",
+    "farm.memory": "s.tree.live.amount[1][0]",
+    "farm.gpus": "s.tree.live.amount[2][0]",
+    "farm.used.cores": "s.tree.held[0][0]",
+    "farm.waiting": "len(s.waiters)",
+    "share.nominal.cores": "s.tree.live.amount[0][leaf]",
+    "time.hour": "s.time.hour",
+    "time.weekday": "s.time.weekday",
+}
+_SCOPES: Final = {"user": "user", "group": "group", "project": "project", "share": "leaf"}
+
+Gauges = dict[tuple[str, str], int]
+"""The meter that counts (scope, resource) where a rule reads it, as `user.running`."""
+
+
+def gauge(name: str) -> tuple[str, str] | None:
+    """The (scope, resource) that an attribute like `user.running` reads from a meter, or None."""
+    scope, _, resource = name.partition(".")
+    if scope not in _SCOPES or "." in resource or not resource:
+        return None
+    if scope == "share" and resource in RESOURCES:
+        return None
+    return scope, resource
+
+
+def children(expr: Expr) -> tuple[Expr, ...]:
+    """The operands of an expression."""
+    match expr:
+        case Not(operand):
+            return (operand,)
+        case And(operands) | Or(operands):
+            return operands
+        case Compare(_, left, right) | Member(left, right) | Arithmetic(_, left, right):
+            return (left, right)
+        case Match(_, left):
+            return (left,)
+        case _:
+            return ()
+
+
+def attributes(expr: Expr) -> Iterator[Attr | Has]:
+    """Every attribute that an expression reads or asks for."""
+    if isinstance(expr, Attr | Has):
+        yield expr
+    for operand in children(expr):
+        yield from attributes(operand)
+
+
+def local(name: str) -> str:
+    """The local variable that holds an attribute of the site's own."""
+    return "site_" + "".join(c if c.isalnum() else f"_{ord(c):x}_" for c in name)
+
+
+class Writer:
+    """Writes expressions; sets and patterns go into the module's constants."""
+
+    def __init__(self, gauges: Gauges) -> None:
+        self.constants: dict[str, str] = {}
+        self._names: dict[str, str] = {}
+        self._gauges = gauges
+
+    def constant(self, source: str) -> str:
+        """The name of a module-level constant with this source, made once."""
+        name = self._names.get(source)
+        if name is None:
+            name = self._names[source] = f"_K{len(self._names)}"
+            self.constants[name] = source
+        return name
+
+    def write(self, expr: Expr) -> str:
+        """The expression, in parentheses where it is not a single word or call."""
+        match expr:
+            case Const(value):
+                return self._literal(value)
+            case Attr():
+                return self._attribute(expr)
+            case Has(name, site):
+                return f"({local(name) if site else name} is not None)"
+            case Not(operand):
+                return f"(not {self.write(operand)})"
+            case And(operands):
+                return "(" + " and ".join(map(self.write, operands)) + ")"
+            case Or(operands):
+                return "(" + " or ".join(map(self.write, operands)) + ")"
+            case Compare(op, left, right):
+                return f"({self.write(left)} {op} {self.write(right)})"
+            case Member(left, right):
+                return f"({self.write(left)} in {self.write(right)})"
+            case InShare(_, leaves):
+                if len(leaves) == 1:
+                    return f"(leaf == {min(leaves)})"
+                return f"(leaf in {self._literal(leaves)})"
+            case Match("startswith", left, pattern):
+                return f"{self.write(left)}.startswith({pattern!r})"
+            case Match(_, left, pattern):
+                matcher = self.constant(f"re.compile({fnmatch.translate(glob(pattern))!r}).match")
+                return f"({matcher}({self.write(left)}) is not None)"
+            case Arithmetic(op, left, right):
+                return f"({self.write(left)} {'//' if op == '/' else op} {self.write(right)})"
+
+    def _literal(self, value: str | int | bool | frozenset[str] | frozenset[int]) -> str:
+        if isinstance(value, frozenset):
+            items = ", ".join(repr(item) for item in sorted(value, key=str))
+            return self.constant(f"frozenset(({items},))" if value else "frozenset()")
+        return repr(value)
+
+    def _attribute(self, attr: Attr) -> str:
+        name = attr.name
+        if attr.site:
+            return local(name)
+        if name == "share":
+            return "leaf"
+        if name in _FARM:
+            return _FARM[name]
+        counted = gauge(name)
+        if counted is not None:
+            return f"s.meters[{self._gauges[counted]}].get({_SCOPES[counted[0]]}, 0)"
+        if name.startswith("share."):
+            return f"s.tree.held[{RESOURCES.index(name.removeprefix('share.'))}][leaf]"
+        return name
+
+
+def glob(pattern: str) -> str:
+    """Only `*` and `?` are special in `like`: brackets stand for themselves."""
+    return pattern.replace("[", "[[]")

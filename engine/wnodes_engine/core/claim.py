@@ -1,0 +1,53 @@
+"""A claim: everything that the limits need to know of a request, once the rules have spoken.
+
+Requests with equal claims are alike to the scheduler: they wait in one class, and one that is blocked blocks
+them all for that pass.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from wnodes_engine.core.farm import Part
+
+
+class Claim(NamedTuple):
+    """What an admitted request would hold, whom it is charged to, and how it is carried out.
+
+    `asks` are (resource index, total amount) of what the share tree charges, without hs23. `meters` are
+    (meter, key, amount) of what it would hold of each quota, `waits` (meter, key) of the quotas on what
+    waits, `hours` (meter, key) of those on use over time, and `placed` (meter, key, amount of one part) of
+    those that depend on the nodes it gets: hs23, and quotas for some nodes. `rules` has a bit for each node
+    rule whose condition it meets. `rates` are (amount, seconds): what its priority gains per so long a wait.
+    `accounts` are the names that its leaf's fairshare keys charge, in their order.
+    """
+
+    leaf: int
+    part: Part
+    parts: int
+    volumes: int
+    walltime: int
+    asks: tuple[tuple[int, int], ...]
+    meters: tuple[tuple[int, str | int, int], ...]
+    waits: tuple[tuple[int, str | int], ...]
+    hours: tuple[tuple[int, str | int], ...]
+    placed: tuple[tuple[int, str | int, int], ...]
+    rules: int
+    spread: bool
+    base: int
+    rates: tuple[tuple[int, int], ...]
+    accounts: tuple[str, ...]
+    project: str | None
+    queue: str | None
+    account: str | None
+    route: int
+
+
+def priority_at(claim: Claim, submitted: int, tick_start: int) -> int:
+    """The priority at the beginning of a tick: the base and what the wait has added so far."""
+    priority = claim.base
+    waited = tick_start - submitted
+    if waited > 0:
+        for amount, per in claim.rates:
+            priority += amount * (waited // per)
+    return priority

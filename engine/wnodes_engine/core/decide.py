@@ -1,0 +1,152 @@
+"""`decide`: one request, one answer, every reason. It reads the state and leaves it as it was."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wnodes_engine.core.claim import Claim
+from wnodes_engine.core.farm import Where
+from wnodes_engine.core.limits import over_quota, placed_over, share_full
+from wnodes_engine.core.placement import place
+from wnodes_engine.core.policy import Refusal
+from wnodes_engine.core.reasons import denials, refused_by_error, waits
+from wnodes_engine.core.reserve import place_beside
+from wnodes_engine.values import Decision, Outcome, Reason, Request, Route
+
+if TYPE_CHECKING:
+    from wnodes_engine.core.state import State
+
+
+def decide(state: State, request: Request, now: int) -> Decision:
+    """What would become of the request now. One that is not in the queue is the last of its leaf."""
+    state.advance(now)
+    queued = request.id in state.waiters
+    claim, refusals = admit(state, request)
+    if isinstance(refusals, Reason):
+        return refuse(state, claim, request, (refusals,))
+    if claim is not None and refusals is None and not over_quota(state, claim, now):
+        where = room(state, claim, now)
+        if where is not None and (queued or not waiting_quota_full(state, claim)):
+            where = in_turn(state, request, claim, where, now)
+            if where is not None:
+                return started(state, request, claim, where)
+    reasons = denials(state, claim, refusals or [], now, queued)
+    if reasons or claim is None:
+        return refuse(state, claim, request, reasons)
+    return Decision(
+        Outcome.WAIT,
+        state.policy.digest,
+        state.tree.shares[claim.leaf].path,
+        route(state, request, claim),
+        reasons=waits(state, claim, request, now),
+    )
+
+
+def submit(state: State, request: Request, now: int) -> Decision:
+    """Admit a request and let it wait: `deny` with every reason, or `wait` with none yet.
+
+    Raises ValueError where a request of that id waits or runs already.
+    """
+    if request.id in state.waiters or request.id in state.allocations:
+        raise ValueError(f"there is a request {request.id} already")
+    state.advance(now)
+    claim, refusals = admit(state, request)
+    if isinstance(refusals, Reason):
+        return refuse(state, claim, request, (refusals,))
+    reasons = denials(state, claim, refusals or [], now, queued=False)
+    if reasons or claim is None:
+        return refuse(state, claim, request, reasons)
+    state.enqueue(request, claim, now)
+    return Decision(
+        Outcome.WAIT, state.policy.digest, state.tree.shares[claim.leaf].path, route(state, request, claim)
+    )
+
+
+def admit(state: State, request: Request) -> tuple[Claim | None, list[Refusal] | Reason | None]:
+    """Ask the rules. A rule that cannot be evaluated refuses: an error never lets a request through."""
+    try:
+        return state.policy.admit(request, state)
+    except Exception as error:  # whatever went wrong, the request stays out
+        return None, refused_by_error(error)
+
+
+def room(state: State, claim: Claim, now: int) -> Where | None:
+    """Nodes with room for the claim now, its share allowing; None if there is none."""
+    if share_full(state, claim):
+        return None
+    where = place(state, claim, now)
+    if where is not None and (claim.placed or state.policy.tracks_hs23) and placed_over(state, claim, where):
+        return None
+    return where
+
+
+def waiting_quota_full(state: State, claim: Claim) -> bool:
+    """Whether one more may not wait."""
+    meters, bounds = state.meters, state.bounds
+    return any(meters[meter].get(key, 0) >= bounds[meter] for meter, key in claim.waits)
+
+
+def in_turn(state: State, request: Request, claim: Claim, where: Where, now: int) -> Where | None:
+    """Nodes where the claim may start without passing who is ahead of it; None if it may not."""
+    if not state.waiters:
+        return where
+    if state.ahead(request, claim, now) is not None:
+        return None
+    reservations = [r for r in state.reservations(now) if r.claim is not claim]
+    return place_beside(state, claim, where, reservations, now) if reservations else where
+
+
+def started(state: State, request: Request, claim: Claim, where: Where) -> Decision:
+    """The decision that starts a request on these nodes."""
+    placement = state.placement(where)
+    return Decision(
+        Outcome.START,
+        state.policy.digest,
+        state.tree.shares[claim.leaf].path,
+        route(state, request, claim),
+        placement[0].node,
+        placement,
+    )
+
+
+def refuse(state: State, claim: Claim | None, request: Request, reasons: tuple[Reason, ...]) -> Decision:
+    """The decision that denies, with its reasons."""
+    share = state.tree.shares[claim.leaf].path if claim is not None else None
+    way = route(state, request, claim) if claim is not None else None
+    return Decision(Outcome.DENY, state.policy.digest, share, way, reasons=reasons)
+
+
+def route(state: State, request: Request, claim: Claim) -> Route | None:
+    """Who would carry the request out, with the names filled in."""
+    if claim.route < 0:
+        return None
+    chosen = state.policy.checked.routes[claim.route]
+    share = state.tree.shares[claim.leaf]
+    fields = {
+        "share": share.path,
+        "leaf": share.name,
+        "user": request.user,
+        "group": request.group,
+        "project": claim.project or "",
+        "origin": request.origin,
+        "kind": request.kind,
+        "queue": claim.queue or "",
+        "account": claim.account or "",
+    }
+    return Route(
+        chosen.target,
+        chosen.through,
+        fill(chosen.queue, fields),
+        fill(chosen.account, fields),
+        fill(chosen.image, fields),
+        fill(chosen.flavour, fields),
+    )
+
+
+def fill(template: str | None, fields: dict[str, str]) -> str | None:
+    """Put the fields in their braces. The checker has seen to it that there are no others."""
+    if template is None or "{" not in template:
+        return template
+    for name, value in fields.items():
+        template = template.replace(f"{{{name}}}", value)
+    return template

@@ -1,0 +1,254 @@
+"""The ledger: what is allocated now, to whom, on which node, and what was used over time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from wnodes_engine.check.checked import NodeSet, Portions
+from wnodes_engine.core.averages import TICK
+from wnodes_engine.core.claim import Claim
+from wnodes_engine.core.endings import Endings
+from wnodes_engine.core.farm import Farm, Part, Where
+from wnodes_engine.core.meters import Hours
+from wnodes_engine.core.policy import CompiledPolicy
+from wnodes_engine.core.queue import Account
+from wnodes_engine.core.tree import Amounts, ShareTree
+from wnodes_engine.core.windows import LocalTime, local_time
+from wnodes_engine.language.vocabulary import RESOURCES
+from wnodes_engine.values import Node, Placement, Request
+
+HS23: Final = RESOURCES.index("hs23")
+
+
+class Allocation:
+    """A request that holds resources since `started`."""
+
+    __slots__ = ("claim", "hs23", "placement", "request", "serial", "share", "started", "where")
+
+    def __init__(
+        self, request: Request, claim: Claim, where: Where, started: int, serial: int, ledger: Ledger
+    ) -> None:
+        self.request = request
+        self.claim = claim
+        self.where = where
+        self.started = started
+        self.serial = serial
+        self.hs23 = 0
+        self.share = ledger.tree.shares[claim.leaf].path
+        self.placement = ledger.placement(where)
+
+    def expected_end(self, now: int) -> int:
+        """When its walltime is over; a moment from now where it is overdue."""
+        return max(self.started + self.claim.walltime, now + 1)
+
+
+class Ledger:
+    """The farm and its share tree with everything that is charged to them, and the meters of the quotas."""
+
+    def __init__(self, policy: CompiledPolicy, nodes: Iterable[Node]) -> None:
+        self.policy = policy
+        self.version = 0
+        """Counts the changes: what was worked out for an older version no longer holds."""
+        self.allocations: dict[str, Allocation] = {}
+        self.endings = Endings()
+        self.meters: list[Any] = [Hours(spec.window) if spec.window else {} for spec in policy.meters]
+        self.bounds: list[int] = []
+        shares = policy.checked.shares
+        self.share_use = [Account() for _ in shares]
+        """What each share's subtree holds, now and on average."""
+        self.half_lives = _half_lives(policy)
+        self.time = LocalTime(0, "thu", 0)
+        self._minute = -1
+        self._zone = ZoneInfo(policy.checked.time_zone)
+        self.fresh_farm(nodes)
+        self.tree = ShareTree(shares, self.farm.configured(), self.farm.live())
+
+    # --------------------------------------------------------------- the nodes
+
+    def fresh_farm(self, nodes: Iterable[Node]) -> None:
+        """Take these nodes, with nothing held on them yet, as the farm."""
+        nodes = sorted(nodes, key=lambda node: node.name)
+        self.farm = Farm(nodes, [self._mark(node) for node in nodes])
+        self._tiers: dict[int, tuple[tuple[int, ...], ...]] = {}
+        self._feasible: dict[tuple[Part, int, int], bool] = {}
+        marks: list[Any] = self.farm.class_marks
+        self.only = [mark[0] for mark in marks]
+        self.prefer = [mark[1] for mark in marks]
+        self.downtimes = [mark[2] for mark in marks]
+        self.metered = [mark[3] for mark in marks]
+        """By node class: bits of `only` and `preferred` rules, downtimes, meters of node quotas."""
+
+    def _mark(self, node: Node) -> tuple[int, int, tuple[tuple[int, int], ...], frozenset[int]]:
+        checked = self.policy.checked
+        only = prefer = 0
+        for i, rule in enumerate(checked.node_rules):
+            if matches(rule.nodes, node):
+                if rule.only:
+                    only |= 1 << i
+                else:
+                    prefer |= 1 << i
+        downtimes = tuple((d.begin, d.end) for d in checked.downtimes if matches(d.nodes, node))
+        metered = frozenset(
+            spec.index
+            for spec in self.policy.meters
+            if spec.quota and spec.quota.nodes and matches(spec.quota.nodes, node)
+        )
+        return only, prefer, downtimes, metered
+
+    def set_node(self, node: Node) -> None:
+        """A node appeared, changed, went up or down."""
+        at = self.farm.index.get(node.name)
+        if at is not None and _same_but_up(self.farm.nodes[at], node):
+            self.farm.nodes[at] = node
+            self.farm.set_up(at, node.up)
+        else:
+            names = self.farm.names
+            others = [known for known in self.farm.nodes if known.name != node.name]
+            self.fresh_farm([*others, node])
+            for allocation in self.allocations.values():
+                allocation.where = tuple((self.farm.index[names[n]], k) for n, k in allocation.where)
+                for n, k in allocation.where:
+                    self.farm.take(n, allocation.claim.part, k)
+        self.resize()
+
+    def resize(self) -> None:
+        """The farm's capacity or the open windows have changed: work out all amounts and bounds anew."""
+        changes: dict[int, Portions] = {}
+        for i, window in enumerate(self.policy.checked.windows):
+            if self.time.open >> i & 1:
+                changes.update(window.shares)
+        self.version += 1
+        self.tree.resize(self.farm.configured(), self.farm.live(), changes)
+
+    @property
+    def capacity(self) -> Amounts:
+        """The live capacity, by resource."""
+        return tuple(amount[0] for amount in self.tree.live.amount)
+
+    def tiers(self, rules: int) -> tuple[tuple[int, ...], ...]:
+        """The node classes open to a request that meets these node rules: preferred, neutral, avoided."""
+        tiers = self._tiers.get(rules)
+        if tiers is None:
+            by_rank: tuple[list[int], list[int], list[int]] = ([], [], [])
+            for kind, (only, prefer) in enumerate(zip(self.only, self.prefer, strict=True)):
+                if not only & ~rules:
+                    by_rank[0 if prefer & rules else 2 if prefer else 1].append(kind)
+            tiers = self._tiers[rules] = tuple(tuple(rank) for rank in by_rank if rank)
+        return tiers
+
+    # ---------------------------------------------------------------- the time
+
+    def advance(self, now: int) -> bool:
+        """Let the local time be that of `now`; whether a window opened or closed."""
+        minute = now // TICK
+        if minute == self._minute:
+            return False
+        self._minute = minute
+        before = self.time.open
+        self.time = local_time(minute * TICK, self._zone, self.policy.checked.windows)
+        if self.time.open == before:
+            return False
+        self.resize()
+        return True
+
+    # ------------------------------------------------------------ what is held
+
+    def hold(self, allocation: Allocation, now: int) -> None:
+        """Charge an allocation to its nodes, its share and the quotas that count it."""
+        self.allocations[allocation.request.id] = allocation
+        self.endings.add(allocation)
+        self._charge(allocation, 1, now)
+        claim = allocation.claim
+        for meter, key in claim.hours:
+            hours = self.meters[meter]
+            hours.commit(key, hours.commitment(claim.part.cores * claim.parts, claim.walltime))
+
+    def release(self, allocation: Allocation, now: int) -> None:
+        """Give back all that an allocation holds; what it used stays on record."""
+        del self.allocations[allocation.request.id]
+        self.endings.remove(allocation)
+        self._charge(allocation, -1, now)
+        claim = allocation.claim
+        cores = claim.part.cores * claim.parts
+        for meter, key in claim.hours:
+            hours = self.meters[meter]
+            hours.commit(key, -hours.commitment(cores, claim.walltime))
+            hours.spend(key, cores, allocation.started, now)
+
+    def _charge(self, allocation: Allocation, sign: int, now: int) -> None:
+        self.version += 1
+        claim, tick, farm, tree = allocation.claim, now // TICK, self.farm, self.tree
+        all_up = True
+        for node, parts in allocation.where:
+            farm.take(node, claim.part, parts * sign)
+            all_up &= farm.up[node]
+        asks = claim.asks
+        if self.policy.tracks_hs23:
+            asks = (*asks, (HS23, self.hs23(claim, allocation.where)))
+        path = tree.paths[claim.leaf]
+        for resource, ask in asks:
+            tree.charge(claim.leaf, resource, ask * sign)
+            for share in path:
+                self.share_use[share].charge(resource, ask * sign, tick, self.half_lives[share])
+        meters = self.meters
+        for meter, key, amount in claim.meters:
+            _count(meters[meter], key, amount * sign)
+        for meter, key, amount in claim.placed:
+            _count(meters[meter], key, self.placed_amount(meter, amount, allocation.where) * sign)
+        if not all_up:
+            self.resize()  # what is held on a node that is down is live capacity
+
+    def hs23(self, claim: Claim, where: Where) -> int:
+        """The benchmark power, in thousandths of HS23, of a claim's cores on these nodes."""
+        return sum(claim.part.cores * parts * self.farm.nodes[node].factor for node, parts in where)
+
+    def placed_amount(self, meter: int, amount: int, where: Where) -> int:
+        """What a meter that depends on the nodes counts of a placement; `amount` is that of one part."""
+        spec = self.policy.meters[meter]
+        farm = self.farm
+        if spec.quota is not None and spec.quota.nodes is not None:
+            where = tuple((n, parts) for n, parts in where if meter in self.metered[farm.class_of[n]])
+        if spec.resource == "hs23":
+            return sum(amount * parts * farm.nodes[node].factor for node, parts in where)
+        return sum(amount * parts for _, parts in where)
+
+    def placement(self, where: Where) -> tuple[Placement, ...]:
+        """A placement by the nodes' names."""
+        names = self.farm.names
+        return tuple(Placement(names[node], parts) for node, parts in where)
+
+
+def matches(nodes: NodeSet, node: Node) -> bool:
+    """Whether a node is one of those that a statement speaks of."""
+    if nodes.patterns and not any(fnmatchcase(node.name, pattern) for pattern in nodes.patterns):
+        return False
+    return node.properties.issuperset(nodes.properties)
+
+
+def _same_but_up(one: Node, other: Node) -> bool:
+    return (
+        one.cores == other.cores
+        and one.memory == other.memory
+        and one.gpus == other.gpus
+        and one.disk == other.disk
+        and one.factor == other.factor
+        and one.properties == other.properties
+    )
+
+
+def _count(meter: dict[str | int, int], key: str | int, amount: int) -> None:
+    """Count, and forget who is back at zero."""
+    value = meter.get(key, 0) + amount
+    if value:
+        meter[key] = value
+    else:
+        meter.pop(key, None)
+
+
+def _half_lives(policy: CompiledPolicy) -> list[int]:
+    """The half-life by which each share is averaged: its parent's, since it is compared with its siblings."""
+    halflife, shares = policy.checked.halflife, policy.checked.shares
+    return [halflife[share.parent if share.parent is not None else share.index] for share in shares]

@@ -1,0 +1,52 @@
+"""A compiled policy, as the core sees it: one function for the rules, and tables for the limits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+from wnodes_engine.check.checked import CheckedPolicy
+from wnodes_engine.core.claim import Claim
+from wnodes_engine.core.meters import MeterSpec
+from wnodes_engine.values import Request
+
+if TYPE_CHECKING:
+    from wnodes_engine.core.state import State
+
+
+class Refused(IntEnum):
+    """Which rules refuse a request; the numbers are the order in which reasons are given."""
+
+    UNASSIGNED = 0
+    CAP = 1
+    RULE = 2
+    UNROUTED = 3
+
+
+Refusal = tuple[int, int, int]
+"""(`Refused`, index of the statement, what was asked)."""
+
+Admit = Callable[[Request, "State"], tuple[Claim | None, list[Refusal] | None]]
+"""The rules: the claim (None if no share was assigned), and what refuses it (None if nothing does)."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledPolicy:
+    """What the compiler makes of a checked policy.
+
+    `bounds` evaluates the limit of every meter for a farm, `source` is the generated module's text.
+    """
+
+    checked: CheckedPolicy
+    admit: Admit
+    bounds: Callable[[State], list[int]]
+    meters: tuple[MeterSpec, ...]
+    tracks_hs23: bool
+    source: str
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the policy's text: what every decision names."""
+        return self.checked.digest

@@ -1,0 +1,233 @@
+"""Why not: every reason that denies a request or makes it wait, with its rule and its numbers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wnodes_engine.core.claim import Claim
+from wnodes_engine.core.ledger import HS23
+from wnodes_engine.core.limits import least_hs23, quota_states
+from wnodes_engine.core.placement import count_room, place
+from wnodes_engine.core.policy import Refusal, Refused
+from wnodes_engine.core.wording import amount, duration
+from wnodes_engine.language.source import Span
+from wnodes_engine.language.vocabulary import RESOURCES
+from wnodes_engine.values import Code, Reason, Request
+
+if TYPE_CHECKING:
+    from wnodes_engine.core.meters import MeterSpec
+    from wnodes_engine.core.state import State
+
+_HOUR = 3600
+
+
+def refused_by_error(error: Exception) -> Reason:
+    """A rule could not be evaluated."""
+    return Reason(Code.ERROR, f"the policy could not be evaluated for this request: {error}")
+
+
+def denials(
+    state: State, claim: Claim | None, refusals: list[Refusal], now: int, queued: bool
+) -> tuple[Reason, ...]:
+    """Every reason that denies: rules, what can never run, quotas that deny or that it exceeds alone."""
+    reasons = [_refused(state, refusal) for refusal in sorted(refusals)]
+    if claim is None:
+        return tuple(reasons)
+    reasons += _never(state, claim)
+    where = place(state, claim, now) if claim.placed else None
+    for meter, key, held, asked, bound in quota_states(state, claim, now, where):
+        spec = state.policy.meters[meter]
+        if bound is None or spec.quota is None:
+            continue
+        if asked > bound and not (spec.quota.nodes is not None):
+            reasons.append(_over(state, spec, key, 0, asked, bound, alone=True))
+        elif held + asked > bound and spec.quota.denies:
+            reasons.append(_over(state, spec, key, held, asked, bound))
+    if not queued:
+        for meter, key in claim.waits:
+            spec, bound = state.policy.meters[meter], state.bounds[meter]
+            if state.meters[meter].get(key, 0) + 1 > bound:
+                reasons.append(_over(state, spec, key, state.meters[meter].get(key, 0), 1, bound))
+    return tuple(reasons)
+
+
+def waits(state: State, claim: Claim, request: Request, now: int) -> tuple[Reason, ...]:
+    """Every reason that makes an admitted request wait."""
+    reasons = []
+    where = place(state, claim, now)
+    for meter, key, held, asked, bound in quota_states(state, claim, now, where):
+        if held + asked > bound:
+            reasons.append(_over(state, state.policy.meters[meter], key, held, asked, bound))
+    reasons += _share_full(state, claim, where)
+    if where is None:
+        reasons.append(_no_node(state, claim, now))
+    ahead = state.ahead(request, claim, now)
+    path = state.tree.shares[claim.leaf].path
+    if ahead is not None:
+        order = state.queues[claim.leaf].order
+        reasons.append(
+            _at(
+                Code.BEHIND,
+                f"{ahead.id} is ahead of it in {path}, which is strict",
+                f"order {path}",
+                order.span,
+            )
+        )
+    if where is not None:
+        for reservation in state.reservations(now):
+            if reservation.claim is not claim and not reservation.admits(claim, where, now):
+                nodes = ", ".join(place.node for place in state.placement(reservation.where[:3]))
+                wait = duration(reservation.start - now)
+                share = state.tree.shares[reservation.claim.leaf].path
+                reasons.append(
+                    Reason(
+                        Code.RESERVED,
+                        f"it would delay the head of {share}, which is to start on {nodes} within {wait}",
+                    )
+                )
+    return tuple(reasons)
+
+
+def _at(code: Code, message: str, rule: str, span: Span | None, **numbers: int | str) -> Reason:
+    file, line = (span.path, span.line) if span is not None else ("", 0)
+    return Reason(code, message, rule, file, line, **numbers)  # type: ignore[arg-type]
+
+
+def _refused(state: State, refusal: Refusal) -> Reason:
+    kind, index, asked = refusal
+    checked = state.policy.checked
+    if kind == Refused.RULE:
+        rule = checked.denies[index]
+        return _at(Code.RULE, rule.reason, f'deny "{rule.reason}"', rule.span)
+    if kind == Refused.CAP:
+        cap = checked.caps[index]
+        most = amount(cap.attribute, cap.value)
+        return _at(
+            Code.CAP,
+            f"asks {amount(cap.attribute, asked)}, the cap is {most}",
+            f"cap {most}",
+            cap.span,
+            resource=cap.attribute,
+            limit=cap.value,
+            current=asked,
+            short=asked - cap.value,
+        )
+    if kind == Refused.UNASSIGNED:
+        return Reason(Code.UNASSIGNED, "no assign rule matches it: it belongs to no share")
+    return Reason(Code.UNROUTED, "no route matches it: nothing could carry it out")
+
+
+def _never(state: State, claim: Claim) -> list[Reason]:
+    reasons = []
+    most = state.tree.configured.most
+    asks = list(claim.asks)
+    if state.policy.tracks_hs23:
+        asks.append((HS23, least_hs23(state, claim)))
+    path = state.tree.shares[claim.leaf].path
+    for resource, ask in asks:
+        limit = most[resource][claim.leaf]
+        if ask > limit:
+            name = RESOURCES[resource]
+            reasons.append(
+                Reason(
+                    Code.NEVER_SHARE,
+                    f"asks {amount(name, ask)}; {path} can never have more than {amount(name, limit)}, "
+                    "all borrowing included",
+                    resource=name,
+                    limit=limit,
+                    current=ask,
+                    short=ask - limit,
+                )
+            )
+    if not state.ever_fits(claim):
+        reasons.append(
+            Reason(Code.NEVER_NODE, f"no node that may take it is large enough for {_parts(claim)}")
+        )
+    return reasons
+
+
+def _parts(claim: Claim) -> str:
+    part = claim.part
+    each = ", ".join(
+        amount(name, value)
+        for name, value in zip(("cores", "memory", "gpus", "disk"), part, strict=True)
+        if value
+    )
+    return each if claim.parts == 1 else f"{claim.parts} × ({each})"
+
+
+def _over(
+    state: State, spec: MeterSpec, key: str | int, held: int, asked: int, bound: int, *, alone: bool = False
+) -> Reason:
+    quota = spec.quota
+    if quota is None or spec.ceiling is None:
+        raise ValueError(f"meter {spec.index} belongs to no quota")
+    short = held + asked - bound
+    if spec.window:
+        held, asked, bound, short = (-(-value // _HOUR) for value in (held, asked, bound, short))
+    if quota.nodes is not None:
+        whom = "these nodes"
+    elif quota.key == "share" and isinstance(key, int):
+        whom = f"share {state.tree.shares[key].path}"
+    else:
+        whom = f"{quota.key} {key}"
+    resource = spec.resource
+    limit = amount(resource, bound) + (f" per {duration(spec.window)}" if spec.window else "")
+    if alone:
+        message = f"asks {amount(resource, asked)} by itself, {whom} may have {limit}"
+    else:
+        message = f"{whom} has {held} of {limit}; {asked} more would be {amount(resource, short)} too many"
+        if resource in ("memory", "disk", "hs23"):
+            message = (
+                f"{whom} has {amount(resource, held)} of {limit}; "
+                f"{amount(resource, asked)} more would be {amount(resource, short)} too much"
+            )
+    return _at(
+        Code.QUOTA,
+        message,
+        f"quota for {'each ' if quota.value is None and quota.nodes is None else ''}{quota.key}: "
+        f"{resource} <= {bound}",
+        spec.ceiling.span,
+        resource=resource,
+        limit=bound,
+        current=asked if alone else held,
+        short=short,
+    )
+
+
+def _share_full(state: State, claim: Claim, where: object) -> list[Reason]:
+    asks = list(claim.asks)
+    if state.policy.tracks_hs23:
+        hs23 = state.hs23(claim, where) if isinstance(where, tuple) else least_hs23(state, claim)
+        asks.append((HS23, hs23))
+    share = state.tree.shares[claim.leaf]
+    reasons = []
+    for resource, ask in asks:
+        free = state.tree.free(claim.leaf, resource)
+        if ask > free:
+            name = RESOURCES[resource]
+            reasons.append(
+                _at(
+                    Code.SHARE,
+                    f"{share.path} has {amount(name, max(0, free))} left to give, all that it may borrow "
+                    f"included; this asks {amount(name, ask)}",
+                    f"share {share.path}",
+                    share.span,
+                    resource=name,
+                    limit=free,
+                    current=ask,
+                    short=ask - free,
+                )
+            )
+    return reasons
+
+
+def _no_node(state: State, claim: Claim, now: int) -> Reason:
+    room = count_room(state, claim, now)
+    if claim.parts == 1:
+        message = f"no node that may take it has {_parts(claim)} free now"
+    else:
+        message = f"the nodes that may take it have room for {room} of {_parts(claim)} now"
+    return Reason(
+        Code.NODE, message, resource="parts", limit=claim.parts, current=room, short=claim.parts - room
+    )

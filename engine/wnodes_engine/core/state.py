@@ -1,0 +1,285 @@
+"""The state that decisions are made on: the ledger, and who waits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
+
+from wnodes_engine.core.averages import AVERAGE_BITS, TICK
+from wnodes_engine.core.claim import Claim
+from wnodes_engine.core.decide import room, started, submit
+from wnodes_engine.core.farm import Where
+from wnodes_engine.core.ledger import Allocation, Ledger
+from wnodes_engine.core.limits import over_quota
+from wnodes_engine.core.placement import ever_fits
+from wnodes_engine.core.policy import CompiledPolicy
+from wnodes_engine.core.queue import LeafQueue, Waiter
+from wnodes_engine.core.reserve import Reservation, reserve
+from wnodes_engine.core.schedule import schedule
+from wnodes_engine.core.tree import INFINITE
+from wnodes_engine.language.vocabulary import RESOURCES
+from wnodes_engine.values import Decision, Node, Placement, Request, ShareUse
+
+_SHAPES_KNOWN = 65_536
+"""How many shapes of requests a state remembers to fit or not to fit the empty farm."""
+
+
+class Waiting(Mapping[str, Request]):
+    """The requests that wait, by id: a view."""
+
+    def __init__(self, waiters: dict[str, Waiter]) -> None:
+        self._waiters = waiters
+
+    def __getitem__(self, id_: str) -> Request:
+        return self._waiters[id_].request
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._waiters)
+
+    def __len__(self) -> int:
+        return len(self._waiters)
+
+
+class Start:
+    """One request that a pass has started."""
+
+    __slots__ = ("_state", "allocation", "request")
+
+    def __init__(self, state: State, allocation: Allocation) -> None:
+        self._state = state
+        self.allocation = allocation
+        self.request = allocation.request
+
+    @property
+    def decision(self) -> Decision:
+        """The decision that started it."""
+        return started(self._state, self.request, self.allocation.claim, self.allocation.where)
+
+
+class State(Ledger):
+    """The ledger of a farm under one policy, and its queue.
+
+    Whoever calls gives the time, in seconds since the epoch; it should not go backwards.
+    """
+
+    def __init__(self, policy: CompiledPolicy, nodes: Iterable[Node]) -> None:
+        super().__init__(policy, nodes)
+        self.waiters: dict[str, Waiter] = {}
+        self.waiting = Waiting(self.waiters)
+        self.running: Mapping[str, Allocation] = self.allocations
+        self._claims: dict[Claim, Claim] = {}
+        self._serial = 0
+        self._reserved: tuple[tuple[int, int], list[Reservation]] | None = None
+        self.queues: dict[int, LeafQueue] = {
+            share.index: LeafQueue(
+                policy.checked.orders[share.index],
+                partial(self.nominal, share.index),
+                by_walltime=bool(policy.checked.downtimes),
+            )
+            for share in policy.checked.shares
+            if share.is_leaf
+        }
+        self.resize()
+
+    def resize(self) -> None:
+        """Work out what every share is worth and every quota's bound anew."""
+        super().resize()
+        self.bounds = self.policy.bounds(self)
+        for spec in self.policy.meters:
+            window = spec.quota.condition.window if spec.quota else None
+            if window is not None and not self.time.open >> window & 1:
+                self.bounds[spec.index] = INFINITE
+
+    def nominal(self, share: int) -> list[int]:
+        """The nominal amounts of a share, children included, by resource."""
+        return [amount[share] for amount in self.tree.live.amount]
+
+    # --------------------------------------------------------------- the queue
+
+    def enqueue(self, request: Request, claim: Claim, now: int, serial: int | None = None) -> None:
+        """Let an admitted request wait. `serial` keeps the place of one that waited before."""
+        if serial is None:
+            self._serial += 1
+            serial = self._serial
+        # Equal claims become one object: a million waiting requests share a thousand claims.
+        claim = self._claims.setdefault(claim, claim)
+        waiter = Waiter(request, claim, serial)
+        self.waiters[request.id] = waiter
+        self.version += 1
+        for meter, key in claim.waits:
+            self.meters[meter][key] = self.meters[meter].get(key, 0) + 1
+        self.queues[claim.leaf].add(waiter, self.waiters, now // TICK)
+
+    def dequeue(self, waiter: Waiter, now: int) -> None:
+        """One waits no longer."""
+        self.version += 1
+        del self.waiters[waiter.request.id]
+        for meter, key in waiter.claim.waits:
+            left = self.meters[meter][key] - 1
+            if left:
+                self.meters[meter][key] = left
+            else:
+                del self.meters[meter][key]
+        self.queues[waiter.claim.leaf].remove(waiter, self.waiters, now // TICK)
+
+    def cancel(self, id_: str, now: int) -> bool:
+        """Take a waiting request out of the queue; False where it is not waiting."""
+        waiter = self.waiters.get(id_)
+        if waiter is None:
+            return False
+        self.dequeue(waiter, now)
+        return True
+
+    def submit(self, request: Request, now: int) -> Decision:
+        """Admit a request and let it wait; see `decide.submit`."""
+        return submit(self, request, now)
+
+    def schedule(self, now: int) -> list[Start]:
+        """Start everything that fits now, in order."""
+        return [Start(self, allocation) for allocation in schedule(self, now)]
+
+    def ahead(self, request: Request, claim: Claim, now: int) -> Request | None:
+        """Who is ahead of the request in a strict leaf, and only waits for room; None if nobody."""
+        queue = self.queues[claim.leaf]
+        if not queue.live or not queue.order.strict:
+            return None
+        queue.refresh(self.waiters, now // TICK)
+        for _, _, members in queue.line:
+            head = members.head(self.waiters)
+            if head.request.id == request.id:
+                return None
+            if not over_quota(self, members.claim, now):
+                return head.request
+        return None
+
+    def reservations(self, now: int) -> list[Reservation]:
+        """What is reserved for the blocked heads of the leaves that order by best effort."""
+        if self._reserved is None or self._reserved[0] != (self.version, now):
+            found = []
+            for queue in self.queues.values():
+                head = self._blocked_head(queue, now) if queue.live and not queue.order.strict else None
+                reservation = reserve(self, head, now) if head is not None else None
+                if reservation is not None:
+                    found.append(reservation)
+            self._reserved = ((self.version, now), found)
+        return self._reserved[1]
+
+    def _blocked_head(self, queue: LeafQueue, now: int) -> Claim | None:
+        """The claim of the first in line that no quota holds back, if there is no room for it."""
+        queue.refresh(self.waiters, now // TICK)
+        for _, _, members in queue.line:
+            if not over_quota(self, members.claim, now):
+                return members.claim if room(self, members.claim, now) is None else None
+        return None
+
+    def ever_fits(self, claim: Claim) -> bool:
+        """Whether the farm, empty and with every node up, could hold all parts of the claim."""
+        shape = claim.part, claim.parts, claim.rules
+        known = self._feasible.get(shape)
+        if known is None:
+            if len(self._feasible) > _SHAPES_KNOWN:
+                self._feasible.clear()
+            known = self._feasible[shape] = ever_fits(self, claim)
+        return known
+
+    # -------------------------------------------------------------- allocations
+
+    def _charge(self, allocation: Allocation, sign: int, now: int) -> None:
+        super()._charge(allocation, sign, now)
+        claim = allocation.claim
+        if claim.accounts:
+            queue = self.queues[claim.leaf]
+            for resource, ask in claim.asks:
+                queue.charge(claim, resource, ask * sign, now // TICK)
+
+    def begin(self, waiter: Waiter, where: Where, now: int) -> Allocation:
+        """Start a waiting request on these nodes."""
+        self.dequeue(waiter, now)
+        allocation = Allocation(waiter.request, waiter.claim, where, now, waiter.serial, self)
+        self.hold(allocation, now)
+        return allocation
+
+    def start(self, request: Request, placement: Iterable[Placement], now: int) -> Allocation:
+        """Take up an allocation that exists already: it is charged, and never refused.
+
+        Raises KeyError for an unknown node, ValueError where the policy assigns the request to no share.
+        """
+        self.advance(now)
+        claim, _ = self.policy.admit(request, self)
+        if claim is None:
+            raise ValueError(f"request {request.id} belongs to no share")
+        where = tuple((self.farm.index[place.node], place.parts) for place in placement)
+        self._serial += 1
+        allocation = Allocation(
+            request, self._claims.setdefault(claim, claim), where, now, self._serial, self
+        )
+        self.hold(allocation, now)
+        return allocation
+
+    def finish(self, id_: str, now: int) -> None:
+        """An allocation has ended; raises KeyError where there is none of that id."""
+        self.advance(now)
+        self.release(self.allocations[id_], now)
+
+    def requeue(self, id_: str, now: int) -> None:
+        """An allocation has lost its place: it waits again, with its age; KeyError where there is none."""
+        allocation = self.allocations[id_]
+        self.advance(now)
+        self.release(allocation, now)
+        self.enqueue(allocation.request, allocation.claim, now, allocation.serial)
+
+    def restore_use(self, share: str, of: str, name: str, resource: str, average: int) -> None:
+        """Take up a past average, in the resource's unit, as of the current time.
+
+        `of` is "share" for the share itself (with `name` empty), else one of the leaf's fairshare keys.
+        Raises KeyError for a share, account or resource that the policy does not know.
+        """
+        index = {node.path: node.index for node in self.tree.shares}[share]
+        r = RESOURCES.index(resource) if resource in RESOURCES else -1
+        if r < 0:
+            raise KeyError(resource)
+        if of == "share":
+            accounts = [self.share_use[index]]
+        else:
+            queue = self.queues[index]
+            names = [key.of for key in queue.order.keys if key.key == "fairshare"]
+            accounts = [queue.account(i, name) for i, key in enumerate(names) if key == of]
+            if not accounts:
+                raise KeyError(of)
+        for account in accounts:
+            account.tick = self._minute
+            account.average[r] = average << AVERAGE_BITS
+
+    # ------------------------------------------------------------------ reading
+
+    def shares(self, now: int) -> tuple[ShareUse, ...]:
+        """What each share was promised and holds, the farm first, then in the policy's order."""
+        tree = self.tree
+        running = [0] * len(tree.shares)
+        waiting = [0] * len(tree.shares)
+        for allocation in self.allocations.values():
+            for n in tree.paths[allocation.claim.leaf]:
+                running[n] += 1
+        for leaf, queue in self.queues.items():
+            for n in tree.paths[leaf]:
+                waiting[n] += queue.live
+        resources = [
+            (r, name) for r, name in enumerate(RESOURCES) if name != "hs23" or self.policy.tracks_hs23
+        ]
+        rows = []
+        for share in tree.shares:
+            n = share.index
+            averages = self.share_use[n].averages(now // TICK, self.half_lives[n])
+            rows.append(
+                ShareUse(
+                    path=share.path,
+                    leaf=share.is_leaf,
+                    nominal={name: tree.live.amount[r][n] for r, name in resources},
+                    used={name: tree.held[r][n] for r, name in resources},
+                    free={name: tree.free(n, r) for r, name in resources},
+                    average={name: averages[r] >> AVERAGE_BITS for r, name in resources},
+                    running=running[n],
+                    waiting=waiting[n],
+                )
+            )
+        return tuple(rows)

@@ -1,0 +1,204 @@
+"""The share tree: what each share is worth, what it may borrow and lend, and what is in use.
+
+The formulas and their names are those of the design (S, local, U, free, most): a share counts on its own
+nominal amount, on what its children lend it, and on what its parent can spare, up to its borrowing limit.
+All amounts are integers; every list is indexed by resource first, then by share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from wnodes_engine.check.checked import Bound, Portions, Share
+from wnodes_engine.language.vocabulary import RESOURCES
+
+INFINITE: Final = 1 << 62
+"""No limit: larger than any amount, small enough to add to one."""
+
+Amounts = tuple[int, ...]
+"""An amount of each resource, in the order of `RESOURCES`."""
+
+_PERCENT: Final = 10_000
+
+
+def _children_amounts(parent: Sequence[int], children: Sequence[Portions]) -> list[list[int]]:
+    """The amounts of all children of one parent, by child and resource."""
+    amounts = [[0] * len(RESOURCES) for _ in children]
+    for r, resource in enumerate(RESOURCES):
+        rest = parent[r]
+        weights = 0
+        for child, portions in enumerate(children):
+            portion = portions.portions.get(resource)
+            if portion is None:
+                continue
+            if portion.absolute is not None:
+                amounts[child][r] = portion.absolute
+            elif portion.percent is not None:
+                amounts[child][r] = parent[r] * portion.percent // _PERCENT
+            else:
+                weights += portion.weight or 0
+            rest -= amounts[child][r]
+        if weights:
+            rest = max(0, rest)
+            for child, portions in enumerate(children):
+                portion = portions.portions.get(resource)
+                if portion is not None and portion.weight is not None:
+                    amounts[child][r] = rest * portion.weight // weights
+    for child, portions in enumerate(children):
+        main = RESOURCES.index(portions.main)
+        for r, resource in enumerate(RESOURCES):
+            if resource not in portions.portions and parent[main]:
+                amounts[child][r] = parent[r] * amounts[child][main] // parent[main]
+    for r in range(len(RESOURCES)):
+        promised = sum(amount[r] for amount in amounts)
+        if promised > parent[r]:
+            for amount in amounts:
+                amount[r] = amount[r] * parent[r] // promised
+    return amounts
+
+
+def _limits(amount: Sequence[int], bounds: Mapping[str, Bound]) -> list[int]:
+    """A limit on borrowing or lending by resource; `INFINITE` where there is none."""
+    limits = []
+    for r, resource in enumerate(RESOURCES):
+        bound = bounds.get(resource)
+        if bound is None:
+            limits.append(INFINITE)
+        elif bound.absolute is not None:
+            limits.append(bound.absolute)
+        else:
+            limits.append(amount[r] * (bound.percent or 0) // _PERCENT)
+    return limits
+
+
+class Worth:
+    """What every share is worth at one capacity: amount, S, local and borrowing limit, by resource."""
+
+    __slots__ = ("amount", "borrow", "local", "most", "s")
+
+    def __init__(self, shares: Sequence[Share], capacity: Amounts, changes: Mapping[int, Portions]) -> None:
+        """`changes` replaces the portions of some shares: what a time window says of them."""
+        count, width = len(shares), range(len(RESOURCES))
+        self.amount = [[0] * count for _ in width]
+        self.s = [[0] * count for _ in width]
+        self.local = [[0] * count for _ in width]
+        self.borrow = [[INFINITE] * count for _ in width]
+        self.most = [[0] * count for _ in width]
+        lend = [[INFINITE] * count for _ in width]
+        for r in width:
+            self.amount[r][0] = capacity[r]
+        for share in shares:
+            if not share.children:
+                continue
+            portions = [changes.get(child) or _own(shares[child]) for child in share.children]
+            parent = [self.amount[r][share.index] for r in width]
+            for child, portion, amounts in zip(
+                share.children, portions, _children_amounts(parent, portions), strict=True
+            ):
+                borrowing, lending = _limits(amounts, portion.borrow), _limits(amounts, portion.lend)
+                for r in width:
+                    self.amount[r][child] = amounts[r]
+                    self.borrow[r][child] = borrowing[r]
+                    lend[r][child] = lending[r]
+        for r in width:
+            amount, s, local = self.amount[r], self.s[r], self.local[r]
+            for share in reversed(shares):  # pre-order reversed: children before parents
+                n = share.index
+                own = amount[n] - sum(amount[child] for child in share.children)
+                s[n] = own + sum(s[child] - local[child] for child in share.children)
+                if lend[r][n] < INFINITE:
+                    local[n] = max(0, s[n] - lend[r][n])
+            most, borrow = self.most[r], self.borrow[r]
+            most[0] = s[0]
+            for share in shares[1:]:
+                n, parent_index = share.index, share.parent or 0
+                most[n] = min(s[n] + borrow[n], local[n] + most[parent_index])
+
+
+def _own(share: Share) -> Portions:
+    if share.portions is None:
+        raise ValueError(f"share {share.path} has no portions")
+    return share.portions
+
+
+class ShareTree:
+    """What is in use in each share, beside what each is worth, and so what each could still take.
+
+    `used` is what one level up sees of a share's use (U); `held` is all that its subtree holds.
+    """
+
+    __slots__ = ("configured", "held", "live", "paths", "shares", "used")
+
+    def __init__(self, shares: Sequence[Share], configured: Amounts, live: Amounts) -> None:
+        """Start with nothing in use; `configured` and `live` are capacities by resource."""
+        self.shares = tuple(shares)
+        self.paths = tuple(self._path(share) for share in shares)
+        self.used = [[0] * len(shares) for _ in RESOURCES]
+        self.held = [[0] * len(shares) for _ in RESOURCES]
+        self.resize(configured, live, {})
+
+    def _path(self, share: Share) -> tuple[int, ...]:
+        """The share and its ancestors, the farm last."""
+        path = [share.index]
+        while share.parent is not None:
+            share = self.shares[share.parent]
+            path.append(share.index)
+        return tuple(path)
+
+    def resize(self, configured: Amounts, live: Amounts, changes: Mapping[int, Portions]) -> None:
+        """Take a new capacity, or the portions of a time window; what is in use stays."""
+        self.configured = Worth(self.shares, configured, changes)
+        self.live = Worth(self.shares, live, changes)
+        for r in range(len(RESOURCES)):
+            held, used, local = self.held[r], self.used[r], self.live.local[r]
+            for share in reversed(self.shares):
+                n = share.index
+                own = held[n] - sum(held[child] for child in share.children)
+                used[n] = own + sum(max(0, used[child] - local[child]) for child in share.children)
+
+    def copy(self) -> ShareTree:
+        """A tree with the same use, to try things on; what the shares are worth is not copied."""
+        twin = ShareTree.__new__(ShareTree)
+        twin.shares, twin.paths = self.shares, self.paths
+        twin.configured, twin.live = self.configured, self.live
+        twin.used = [used.copy() for used in self.used]
+        twin.held = [held.copy() for held in self.held]
+        return twin
+
+    def charge(self, leaf: int, resource: int, amount: int) -> None:
+        """Add to what the leaf holds of one resource; a negative amount gives back."""
+        used, held, local = self.used[resource], self.held[resource], self.live.local[resource]
+        seen = amount
+        for n in self.paths[leaf]:
+            held[n] += amount
+            if seen:
+                before = used[n]
+                used[n] = after = before + seen
+                kept = local[n]
+                seen = (after - kept if after > kept else 0) - (before - kept if before > kept else 0)
+
+    def free(self, leaf: int, resource: int) -> int:
+        """How much more of the resource the leaf can take; below 0 where it is over its limits."""
+        worth = self.live
+        used, s = self.used[resource], worth.s[resource]
+        local, borrow = worth.local[resource], worth.borrow[resource]
+        path = self.paths[leaf]
+        free = s[0] - used[0]
+        for i in range(len(path) - 2, -1, -1):
+            n = path[i]
+            kept, use = local[n], used[n]
+            if use < kept:
+                own, over = kept - use, 0
+            else:
+                own, over = 0, use - kept
+            lent = s[n] - kept - over + borrow[n]
+            free = own + (free if free < lent else lent)
+        return free
+
+    def within_nominal(self, share: int, asks: Sequence[tuple[int, int]]) -> bool:
+        """Whether the share's subtree stays within its nominal amount with this much more."""
+        for resource, ask in asks:
+            if self.held[resource][share] + ask > self.live.amount[resource][share]:
+                return False
+        return True
