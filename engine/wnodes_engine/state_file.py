@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from difflib import get_close_matches
 from itertools import islice, product
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
+from wnodes_engine.core import State
+from wnodes_engine.core.policy import CompiledPolicy
 from wnodes_engine.documents import DocumentError, Positions, read_document
-from wnodes_engine.findings import Finding
+from wnodes_engine.findings import Finding, in_order
 from wnodes_engine.language.literals import LiteralError, number
-from wnodes_engine.values import Node
+from wnodes_engine.values import Image, Node, Outcome, Placement, Request
+from wnodes_engine.wire import ImageForm, Known, WireError, convert, to_image, to_request
 
 MOST_NODES: Final = 200_000
 """How many nodes a farm may have, ranges expanded."""
@@ -92,3 +100,189 @@ def _range(text: str) -> Iterator[str]:
             raise LiteralError(f"the range '{piece}' runs backwards", f"write '{last}-{first}'")
         for count in range(int(first), int(last) + 1):
             yield f"{count:0{len(first)}d}"
+
+
+# ------------------------------------------------------------------ the state
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An allocation of a state document."""
+
+    request: Request
+    placement: tuple[Placement, ...]
+    started: int
+
+
+@dataclass(frozen=True, slots=True)
+class StateFile:
+    """A state document; `use` holds what `State.restore_use` takes: share, whom, name, resource, average."""
+
+    now: int
+    nodes: tuple[Node, ...]
+    allocations: tuple[Held, ...]
+    queue: tuple[Request, ...]
+    use: tuple[tuple[str, str, str, str, int], ...]
+    known: Known
+    positions: Positions
+
+
+def load_state(path: str | Path, site: Known) -> StateFile:
+    """The state in the file at `path`; its images are added to the site's. Raises DocumentError."""
+    value, positions = read_document(path, "state")
+    return _StateReader(value, positions, site).read()
+
+
+def load_request(path: str | Path, now: int, known: Known, id: str = "request") -> Request:  # noqa: A002
+    """The one request in the file at `path`, as submitted `now`. Raises DocumentError."""
+    value, positions = read_document(path, "request")
+    try:
+        return to_request(convert(value), id, now, known)
+    except WireError as error:
+        raise DocumentError([_wire_finding(error, positions)]) from None
+
+
+def restore(file: StateFile, policy: CompiledPolicy) -> tuple[State, int]:
+    """The state that the document describes, under a policy, and how many of its queue the policy denies.
+
+    What is denied does not wait. Raises DocumentError for what does not go together with the policy.
+    """
+    state = State(policy, file.nodes)
+    findings: list[Finding] = []
+    for at, held in sorted(enumerate(file.allocations), key=lambda entry: entry[1].started):
+        try:
+            state.start(held.request, held.placement, held.started)
+        except ValueError as error:
+            span = file.positions.of("allocations", at)
+            findings.append(Finding("E194", str(error), span, help="the policy has to assign what runs"))
+    state.advance(file.now)
+    for share, whom, name, resource, average in file.use:
+        try:
+            state.restore_use(share, whom, name, resource, average)
+        except KeyError:
+            message = f"the policy does not average the {whom}s of '{share}'"
+            mend = "it does so for the keys of `order … by fairshare of …`"
+            if share not in (known := [node.path for node in state.tree.shares]):
+                message = f"the policy has no share '{share}'"
+                mend = f"its shares are: {', '.join(known[:24])}"
+            where = file.positions.of_key(*(("use", share, whom) if share in known else ("use", share)))
+            findings.append(Finding("E194", message, where, help=mend))
+    if findings:
+        raise DocumentError(in_order(findings))
+    queue = sorted(file.queue, key=lambda request: request.submitted)
+    decisions = [state.submit(request, file.now) for request in queue]
+    return state, sum(decision.outcome is Outcome.DENY for decision in decisions)
+
+
+class _StateReader:
+    """Turns the parts of a valid state document into values, and collects what the schema cannot say."""
+
+    def __init__(self, value: Mapping[str, Any], positions: Positions, site: Known) -> None:
+        self._value = value
+        self._positions = positions
+        self._site = site
+        self._findings: list[Finding] = []
+        self._ids: set[str] = set()
+
+    def read(self) -> StateFile:
+        value, positions = self._value, self._positions
+        nodes = nodes_of(value["nodes"], positions)
+        now = self._moment(value["now"], "now")
+        self._known = replace(self._site, images={**self._site.images, **self._images()})
+        names = frozenset(node.name for node in nodes)
+        allocations = tuple(
+            self._held(entry, names, now, at) for at, entry in enumerate(value.get("allocations", ()))
+        )
+        queue = tuple(self._queued(entry, now, at) for at, entry in enumerate(value.get("queue", ())))
+        use = tuple(self._use(value.get("use", {})))
+        if self._findings:
+            raise DocumentError(in_order(self._findings))
+        return StateFile(
+            now,
+            nodes,
+            tuple(held for held in allocations if held),
+            tuple(request for request in queue if request),
+            use,
+            self._known,
+            positions,
+        )
+
+    def _held(self, entry: Mapping[str, Any], names: frozenset[str], now: int, at: int) -> Held | None:
+        started = self._moment(entry["started"], "allocations", at, "started", latest=now)
+        submitted = started
+        if "submitted" in entry:
+            submitted = self._moment(entry["submitted"], "allocations", at, "submitted", latest=started)
+        request = self._request(entry, submitted, "allocations", at)
+        parts = entry.get("nodes") or {entry["node"]: request.count or 1 if request else 1}
+        for name in parts:
+            if name not in names:
+                where = ("allocations", at, "node") if "node" in entry else ("allocations", at, "nodes", name)
+                self._refuse(f"there is no node '{name}' in this state", _near(name, names), *where)
+        if request and sum(parts.values()) != (request.count or 1):
+            message = (
+                f"the nodes hold {sum(parts.values())} parts of it, and the request has {request.count or 1}"
+            )
+            self._refuse(message, "`count` says how many parts there are", "allocations", at, "nodes")
+        placement = tuple(Placement(name, count) for name, count in parts.items())
+        return Held(request, placement, started) if request else None
+
+    def _queued(self, entry: Mapping[str, Any], now: int, at: int) -> Request | None:
+        submitted = self._moment(entry["submitted"], "queue", at, "submitted", latest=now)
+        return self._request(entry, submitted, "queue", at)
+
+    def _request(self, entry: Mapping[str, Any], submitted: int, *where: str | int) -> Request | None:
+        if entry["id"] in self._ids:
+            self._refuse(f"the id '{entry['id']}' is there twice", "each request has its own", *where, "id")
+        self._ids.add(entry["id"])
+        try:
+            return to_request(convert(entry["request"]), entry["id"], submitted, self._known)
+        except WireError as error:
+            self._findings.append(_wire_finding(error, self._positions, *where, "request"))
+            return None
+
+    def _images(self) -> dict[str, Image]:
+        images: dict[str, Image] = {}
+        for at, form in enumerate(self._value.get("images", ())):
+            try:
+                image = to_image(msgspec.convert(form, ImageForm))
+            except WireError as error:
+                self._findings.append(_wire_finding(error, self._positions, "images", at))
+                continue
+            images[image.id] = images[image.name] = image
+        return images
+
+    def _use(self, use: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str, int]]:
+        for share, scopes in use.items():
+            for whom, amounts in scopes.items():
+                named = {"": amounts} if whom == "share" else amounts
+                for name, resources in named.items():
+                    for resource, average in resources.items():
+                        unit = 1000 if resource == "hs23" else 1
+                        try:
+                            yield share, whom, name, resource, mib(average) * unit
+                        except LiteralError as error:
+                            self._refuse(str(error), error.help, "use", share, whom, name, resource)
+
+    def _moment(self, text: str, *where: str | int, latest: int | None = None) -> int:
+        try:
+            moment = int(datetime.fromisoformat(text.upper()).timestamp())
+        except (ValueError, OverflowError):
+            self._refuse(f"there is no such moment as '{text}'", "look at the day and the hour", *where)
+            return 0
+        if latest is not None and moment > latest:
+            self._refuse(f"{text} is later than it can be", "it began before it was seen so", *where)
+        return moment
+
+    def _refuse(self, message: str, mend: str | None, *where: str | int) -> None:
+        self._findings.append(Finding("E194", message, self._positions.of(*where), help=mend))
+
+
+def _wire_finding(error: WireError, positions: Positions, *where: str | int) -> Finding:
+    inside = re.findall(r"\.([^.\[]+)|\[([0-9]+)\]", error.path)
+    span = positions.of(*where, *(int(index) if index else name for name, index in inside))
+    return Finding("E194", error.message, span, help=error.help)
+
+
+def _near(name: str, known: Collection[str]) -> str:
+    near = get_close_matches(name, known, 1, 0.6) if len(known) <= 5000 else []
+    return f"did you mean '{near[0]}'?" if near else "list it under `nodes`"

@@ -99,7 +99,7 @@ class SwfLog:
         return int(match[0]) if match else 0
 
     def __iter__(self) -> Iterator[SwfJob]:
-        last_number = last_time = -1
+        last_number, last_time = -1, 0
         for at, line, plain in self._lines():
             fields = line.split()
             if not fields or (not plain and self._is_comment(line)):
@@ -183,9 +183,10 @@ class SwfLog:
     # ------------------------------------------------------------ refusing
 
     def _refuse_word(self, word: re.Match[bytes], at: int, field: int) -> NoReturn:
-        shown = word[0][:40].decode("ascii", "backslashreplace").replace("\0", "\\x00")
+        text = word[0][:40].decode("ascii", "backslashreplace")
+        shown = text.encode("unicode_escape").decode() if not text.isprintable() else text
         name = FIELDS[field] if field < len(FIELDS) else f"field {field + 1}"
-        mend = "write -1 for what is not known" if shown.isprintable() and field else _NOT_SWF
+        mend = "write -1 for what is not known" if text.isprintable() and field else _NOT_SWF
         if word[0].lstrip(b"+-").isdigit():
             self._refuse(at, word.start() + 1, f"the {name}, {shown}, is too large a number", None)
         self._refuse(at, word.start() + 1, f"the {name} has to be a number, not '{shown}'", mend)
@@ -198,12 +199,13 @@ class SwfLog:
         for field, number in enumerate(numbers):
             if number > bounds.get(field, LARGEST):
                 self._refuse_word(words[field], at, field)
-        if numbers[1] < max(0, last_time):
+        if numbers[1] < 0:
+            self._refuse(
+                at, words[1].start() + 1, f"the submit time cannot be {numbers[1]}", "the log starts at 0"
+            )
+        if numbers[1] < last_time:
             message = f"this job was submitted at {numbers[1]}, before the one above it, at {last_time}"
-            mend = "sort the log by submit time: sort -s -n -k 2,2"
-            if last_time < 0:
-                message, mend = f"the submit time cannot be {numbers[1]}", "the log starts at 0"
-            self._refuse(at, words[1].start() + 1, message, mend)
+            self._refuse(at, words[1].start() + 1, message, "sort the log by submit time: sort -s -n -k 2,2")
         mend = "number the jobs anew: awk '/^;/ {print; next} {$1 = ++n; print}'"
         message = f"the job numbers have to rise, and {numbers[0]} does not come after {max(0, last_number)}"
         self._refuse(at, words[0].start() + 1, message, mend)
