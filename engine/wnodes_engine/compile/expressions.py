@@ -33,7 +33,22 @@ DEFAULTS: Final = {
 }
 """What a request asks that leaves an amount out and meets no default."""
 
-PLAIN: Final = frozenset("kind origin user group project roles queue account flavour name tags image".split())
+PLAIN: Final = frozenset(
+    (
+        "kind",
+        "origin",
+        "user",
+        "group",
+        "project",
+        "roles",
+        "queue",
+        "account",
+        "flavour",
+        "name",
+        "tags",
+        "image",
+    )
+)
 """Attributes that are read from the request as they are."""
 
 _FARM: Final = {
