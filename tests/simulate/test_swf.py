@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from wnodes_engine.documents import DocumentError
 from wnodes_engine.simulate.swf import LARGEST, LONGEST, WIDEST, SwfJob, SwfLog, swf_lines
 
@@ -107,7 +106,7 @@ def test_what_is_written_reads_back(tmp_path_factory, jobs):
 @pytest.mark.parametrize(
     ("data", "line", "column", "message", "mend"),
     [
-        (JOB + "2 11 5\n", 2, 1, "a job has 18 fields, and this line has 3", "Standard Workload Format"),
+        (JOB + "2 11 5\n", 2, 1, "a job has 18 fields, and this line has 3", "Workload Format"),
         (JOB + JOB[:-4] + "\n", 2, 1, "a job has 18 fields, and this line has 17", "-1"),
         (JOB + "2" + JOB[1:-1] + " 4\n", 2, 1, "a job has 18 fields, and this line has 19", "-1"),
         (JOB.replace("60", "1h"), 1, 8, "the run time has to be a number, not '1h'", "-1"),
@@ -115,9 +114,9 @@ def test_what_is_written_reads_back(tmp_path_factory, jobs):
         (JOB.replace("60", "1_0"), 1, 8, "the run time has to be a number, not '1_0'", "-1"),
         (JOB.replace("60", "--"), 1, 8, "the run time has to be a number, not '--'", "-1"),
         (JOB.replace("60", "９"), 1, 8, r"not '\xef\xbc\x99'", "-1"),
-        (JOB.replace("60", "6\0"), 1, 8, r"not '6\x00'", "Standard Workload Format"),
-        (b"\x7fELF\x02\x01" + b"\0" * 400, 1, 1, "the job number has to be a number", "Standard Workload Format"),
-        ("<html>\n", 1, 1, "the job number has to be a number, not '<html>'", "Standard Workload Format"),
+        (JOB.replace("60", "6\0"), 1, 8, r"not '6\x00'", "Workload Format"),
+        (b"\x7fELF\x02\x01" + b"\0" * 400, 1, 1, "the job number has to be a number", "Workload Format"),
+        ("<html>\n", 1, 1, "the job number has to be a number, not '<html>'", "Workload Format"),
         (JOB.replace("60", "9" * 50), 1, 8, "is too large a number", None),
         (JOB.replace("60", str(LONGEST + 1)), 1, 8, "the run time, 17179869185, is too large", None),
         (JOB.replace("600", str(LONGEST + 1)), 1, 21, "the requested time, 17179869185, is too large", None),
@@ -126,8 +125,8 @@ def test_what_is_written_reads_back(tmp_path_factory, jobs):
         (JOB + "2 9" + JOB[4:], 2, 3, "submitted at 9, before the one above it, at 10", "sort -s -n -k 2,2"),
         (JOB.replace("1 10", "1 -1", 1), 1, 3, "the submit time cannot be -1", "starts at 0"),
         (JOB + JOB, 2, 1, "the job numbers have to rise, and 1 does not come after 1", "awk"),
-        (JOB + ";" + " " * 70_000 + "\n", 2, 1, "this line is longer than 64 KiB", "Standard Workload Format"),
-        (JOB + "2 " * 50_000, 2, 1, "this line is longer than 64 KiB", "Standard Workload Format"),
+        (JOB + ";" + " " * 70_000 + "\n", 2, 1, "this line is longer than 64 KiB", "Workload Format"),
+        (JOB + "2 " * 50_000, 2, 1, "this line is longer than 64 KiB", "Workload Format"),
     ],
 )  # fmt: skip
 def test_a_broken_line_is_named_with_its_place_and_its_mend(tmp_path, data, line, column, message, mend):
@@ -135,7 +134,7 @@ def test_a_broken_line_is_named_with_its_place_and_its_mend(tmp_path, data, line
     found = finding(log)
     assert (found.span.path, found.span.line, found.span.column) == (str(log.path), line, column)
     assert message in found.message
-    assert mend is None and found.help is None or mend in found.help
+    assert (mend is None and found.help is None) or mend in found.help
 
 
 def test_a_log_that_is_not_there_is_an_error_in_words(tmp_path):
