@@ -4,22 +4,21 @@ A method gets the rule's children in order: nodes, the tokens that the rule name
 optional and absent. The methods run inside the LALR parser, bottom up, so that no second pass is needed.
 """
 
+# ruff: noqa: D102 - each method is the rule of the same name in grammar.lark
+
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-from lark import Token, Transformer, v_args
+from lark import Token, v_args
 
-from wnodes_engine.findings import Finding, Note
-from wnodes_engine.language import literals
+from wnodes_engine.findings import Note
 from wnodes_engine.language import syntax as tree
+from wnodes_engine.language.expressions import ExpressionBuilder
 from wnodes_engine.language.source import Span
-
-DEEPEST: Final = 50
-"""How deep brackets, blocks and arithmetic may nest."""
 
 VICTIM_ORDERS: Final = {
     "priority": ("lowest", "highest"),
@@ -33,9 +32,6 @@ BUDGETS: Final = ("victim", "hour", "day")
 """What a budget of preemptions may be counted by."""
 
 
-E = TypeVar("E", bound=tree.Expr)
-
-
 @dataclass(frozen=True, slots=True)
 class Clause:
     """One clause of a statement, until the statement is whole; `word` is what it is called."""
@@ -46,53 +42,17 @@ class Clause:
 
 
 @v_args(inline=True)
-class Builder(Transformer[Token, tree.Policy]):
-    """Makes the nodes of one source at a time; `open` says which."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open("")
-
-    def open(self, path: str) -> None:
-        """Begins a source: forgets the findings of the one before."""
-        self._file = path
-        self.findings: list[Finding] = []
-        self._depths: dict[int, int] = {}  # of the expressions so far, by id; those of depth 0 are left out
-
-    # ------------------------------------------------------------- positions
-
-    def span_of(self, first: Any, *rest: Any) -> Span:
-        """From the first piece to the last one that is there; pieces are tokens, nodes, guards and tuples."""
-        last = first
-        for piece in rest:
-            if isinstance(piece, tuple):
-                last = piece[-1] if piece else last
-            elif isinstance(piece, tree.Guard):
-                last = piece.unless or piece.when or last
-            elif piece is not None:
-                last = piece
-        begin = first if isinstance(first, Token) else first.span
-        end = last if isinstance(last, Token) else last.span
-        start = begin.start_pos if isinstance(begin, Token) else begin.start
-        stop = end.end_pos if isinstance(end, Token) else end.end
-        return Span(self._file, begin.line, begin.column, end.end_line, end.end_column, start, stop)
-
-    def _report(self, code: str, message: str, span: Span, mend: str, *notes: Note) -> None:
-        self.findings.append(Finding(code, message, span, mend, notes))
+class Builder(ExpressionBuilder):
+    """Makes the statements, and the policy of them all."""
 
     def _once(self, clauses: Iterable[Clause]) -> dict[str, Any]:
         """The clauses' values by their words; one that is written twice is a finding."""
         seen: dict[str, Clause] = {}
         for clause in clauses:
-            if first := seen.setdefault(clause.word, clause):
-                if first is not clause:
-                    self._report(
-                        "E014",
-                        f"`{clause.word}` is written twice",
-                        clause.span,
-                        "keep one of the two",
-                        Note("the first one is here", first.span),
-                    )
+            first = seen.setdefault(clause.word, clause)
+            if first is not clause:
+                message, note = f"`{clause.word}` is written twice", Note("the first one is here", first.span)
+                self._report("E014", message, clause.span, "keep one of the two", note)
         return {word: clause.value for word, clause in seen.items()}
 
     def _known(self, token: Token, words: Iterable[str], what: str) -> str:
@@ -103,19 +63,6 @@ class Builder(Transformer[Token, tree.Policy]):
             mend = f"did you mean `{close[0]}`?" if close else f"it is one of {', '.join(words)}"
             self._report("E015", f"`{token.value}` is not {what}", self.span_of(token), mend)
         return str(token.value)
-
-    def _deep(self, made: E, *parts: tree.Expr, levels: int = 0) -> E:
-        """The node itself, `levels` deeper than its deepest part; too deep is a finding.
-
-        Chains as long as `a + b + …` are deep trees, and every later stage walks them by recursion.
-        """
-        depth = levels + max((self._depths.get(id(part), 0) for part in parts), default=0)
-        if depth == DEEPEST + 1:
-            mend = f"at most {DEEPEST} levels are read; give parts of it a name with `let`"
-            self._report("E004", "this expression nests too deeply", made.span, mend)
-        if depth:
-            self._depths[id(made)] = depth
-        return made
 
     def _needs_guard(self, guard: tree.Guard, after: Any, what: str) -> None:
         if guard.when is None and guard.unless is None:
@@ -440,78 +387,6 @@ class Builder(Transformer[Token, tree.Policy]):
 
     def kinds(self, *kinds: tree.Name) -> tuple[tree.Name, ...]:
         return kinds
-
-    # ------------------------------------------------------------ expressions
-
-    def any_of(self, *operands: tree.Expr) -> tree.Or:
-        return self._deep(tree.Or(operands, self.span_of(*operands)), *operands)
-
-    def all_of(self, *operands: tree.Expr) -> tree.And:
-        return self._deep(tree.And(operands, self.span_of(*operands)), *operands)
-
-    def negated(self, keyword: Token, operand: tree.Expr) -> tree.Expr:
-        span = self.span_of(keyword, operand)
-        if isinstance(operand, tree.InShare) and not operand.negated:
-            return tree.InShare(operand.share, True, span)
-        return self._deep(tree.Not(operand, span), operand)
-
-    def compare(self, left: tree.Expr, op: Token, right: tree.Expr) -> tree.Compare:
-        return self._deep(tree.Compare(op.value, left, right, self.span_of(left, right)), left, right)
-
-    def member(self, left: tree.Expr, negated: Token | None, right: tree.Expr) -> tree.Member:
-        made = tree.Member(left, right, negated is not None, self.span_of(left, right))
-        return self._deep(made, left, right)
-
-    def in_share(self, keyword: Token, share: tree.Name) -> tree.InShare:
-        return tree.InShare(share, False, self.span_of(keyword, share))
-
-    def has(self, keyword: Token, name: tree.Name) -> tree.Has:
-        return tree.Has(name, self.span_of(keyword, name))
-
-    def match(self, left: tree.Expr, op: Token, right: tree.Expr) -> tree.Match:
-        return self._deep(tree.Match(op.value, left, right, self.span_of(left, right)), left, right)
-
-    def arithmetic(self, left: tree.Expr, op: Token, right: tree.Expr) -> tree.Arithmetic:
-        made = tree.Arithmetic(op.value, left, right, self.span_of(left, right))
-        return self._deep(made, left, right, levels=1)
-
-    def negative(self, sign: Token, operand: tree.Expr) -> tree.Negative:
-        return self._deep(tree.Negative(operand, self.span_of(sign, operand)), operand)
-
-    def brackets(self, left: Token, inner: tree.Expr, right: Token) -> tree.Expr:
-        """The inner expression, whose span now takes in its brackets."""
-        return self._deep(replace(inner, span=self.span_of(left, right)), inner, levels=1)
-
-    def set(self, left: Token, *rest: Any) -> tree.SetLiteral:
-        *items, right = rest
-        present = tuple(item for item in items if item is not None)
-        return self._deep(tree.SetLiteral(present, self.span_of(left, right)), *present)
-
-    def truth(self, word: Token) -> tree.Truth:
-        return tree.Truth(word.value == "true", self.span_of(word))
-
-    def unlimited(self, word: Token) -> tree.Unlimited:
-        return tree.Unlimited(self.span_of(word))
-
-    def number(self, token: Token) -> tree.Number:
-        span = self.span_of(token)
-        try:
-            milli, unit = literals.number(token.value)
-        except literals.LiteralError as problem:
-            self._report("E013", str(problem), span, problem.help)
-            milli, unit = 0, tree.Unit.NONE
-        return tree.Number(milli, unit, token.value, span)
-
-    def text(self, token: Token) -> tree.Text:
-        span = self.span_of(token)
-        try:
-            return tree.Text(literals.unquote(token.value), span)
-        except literals.LiteralError as problem:
-            self._report("E003", str(problem), span, problem.help)
-            return tree.Text("", span)
-
-    def path(self, token: Token) -> tree.Name:
-        return tree.Name(tuple(token.value.split(".")), self.span_of(token))
 
 
 def _share_or_none(share: tree.Name | Token) -> tree.Name | None:

@@ -26,7 +26,7 @@ UNITS: Final[dict[str, tuple[int, Unit]]] = {
 LARGEST: Final = 10**15
 """No literal exceeds this many of its house's unit; nothing on a farm does, and sums stay small integers."""
 
-_SPELLED_OTHERWISE: Final = {
+SPELLED_OTHERWISE: Final = {
     "sec": "s", "secs": "s", "second": "s", "seconds": "s",
     "min": "m", "mins": "m", "minute": "m", "minutes": "m",
     "hr": "h", "hrs": "h", "hour": "h", "hours": "h",
@@ -102,7 +102,7 @@ def _mend(text: str) -> str:
 
 def _other_unit(text: str, suffix: str) -> str:
     digits = text[: -len(suffix)]
-    if meant := _SPELLED_OTHERWISE.get(suffix.lower()):
+    if meant := SPELLED_OTHERWISE.get(suffix.lower()):
         because = "; sizes are in powers of 1024" if meant.endswith("iB") else ""
         return f"write `{digits}{meant}`{because}"
     if close := get_close_matches(suffix, UNITS, n=1):

@@ -33,3 +33,13 @@ class Source:
 
     path: str
     text: str
+
+
+def span_at(source: Source, start: int, end: int) -> Span:
+    """The span between two offsets of a source."""
+    before = source.text[:start]
+    inside = source.text[start:end]
+    line, column = before.count("\n") + 1, start - (before.rfind("\n") + 1) + 1
+    lines = inside.count("\n")
+    end_column = len(inside) - inside.rfind("\n") if lines else column + len(inside)
+    return Span(source.path, line, column, line + lines, end_column, start, end)
