@@ -1,0 +1,286 @@
+"""Which requests an expression holds for: a request that makes it hold, or the proof that there is none.
+
+The expression is evaluated on a request of which little is known; where an attribute is missing for the
+answer, the search branches over the values of it that could make a difference: those that the expression
+compares it with, and one beside. What compares attributes with each other is taken as free to hold or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from wnodes_engine.check import checked
+from wnodes_engine.check.arithmetic import compare
+from wnodes_engine.check.literals import show
+from wnodes_engine.language.vocabulary import ATTRIBUTES, MEMBERS, Type
+
+PATIENCE: Final = 200_000
+"""How many nodes of expressions one search may look at before it gives up."""
+
+STAMINA: Final = 3_000_000
+"""How many nodes all searches over one policy may look at."""
+
+_DEEPEST: Final = 100
+
+Value = str | int | bool
+Key = tuple[object, ...]
+Known = dict[Key, Value]
+
+_LEAST: Final = {"cores": 1, "count": 1}
+_NUMBERS: Final = frozenset({Type.NUMBER, Type.DURATION, Type.SIZE})
+_GUARDED: Final = {a.guard: a.kinds for a in ATTRIBUTES.values() if a.guard}
+_FLIPPED: Final = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "==": "==", "!=": "!="}
+_KIND: Final[Key] = ("value", "kind")
+
+
+class TooMuch(Exception):  # noqa: N818 - a limit, not a mistake
+    """The search was given up: nothing is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """The answer depends on this: the key of a value, and what it may be."""
+
+    key: Key
+    choices: tuple[Value, ...]
+
+
+class Search:
+    """Looks for a request; `leaves` are the shares that one may be assigned to."""
+
+    def __init__(self, leaves: Iterable[int] = ()) -> None:
+        self._leaves = tuple(leaves)
+        self._stamina = STAMINA
+        self._left = 0
+        self._choices: dict[Key, tuple[Value, ...]] = {}
+
+    def find(self, goal: checked.Expr, patience: int = PATIENCE) -> Known | None:
+        """What is to be known of a request for `goal` to hold; None if it never does. Raises TooMuch."""
+        self._left = patience = min(patience, self._stamina)
+        self._choices = self._interesting(goal)
+        try:
+            return self._search(goal, {})
+        finally:
+            self._stamina -= patience - self._left
+
+    def _search(self, goal: checked.Expr, known: Known) -> Known | None:
+        answer = self._holds(goal, known)
+        if answer is True:
+            return known
+        if isinstance(answer, Unknown):
+            if len(known) >= _DEEPEST:
+                raise TooMuch
+            for choice in answer.choices:
+                found = self._search(goal, {**known, answer.key: choice})
+                if found is not None:
+                    return found
+        return None
+
+    # ------------------------------------------------------------ evaluation
+
+    def _holds(self, expr: checked.Expr, known: Known) -> bool | Unknown:
+        self._left -= 1
+        if self._left < 0:
+            raise TooMuch
+        match expr:
+            case checked.Const():
+                return bool(expr.value)
+            case checked.Not():
+                answer = self._holds(expr.operand, known)
+                return answer if isinstance(answer, Unknown) else not answer
+            case checked.And() | checked.Or():
+                return self._junction(expr, known)
+            case checked.Has():
+                return self._has(expr, known)
+            case checked.InShare():
+                leaf = self._value(("value", "share"), known)
+                return leaf if isinstance(leaf, Unknown) else leaf in expr.leaves
+            case checked.Attr():
+                value = self._value(("value", expr.name), known)
+                return value if isinstance(value, Unknown) else bool(value)
+            case checked.Member(left=checked.Const(value=str() as element), right=checked.Attr(name=name)):
+                return _truth(known, ("member", name, element))
+            case checked.Member(
+                left=checked.Attr(name=name), right=checked.Const(value=frozenset() as among)
+            ):
+                value = self._value(("value", name), known)
+                return value if isinstance(value, Unknown) else value in among
+            case checked.Match(left=checked.Attr(name=name)):
+                value = self._value(("value", name), known)
+                return value if isinstance(value, Unknown) else _matches(expr, str(value))
+            case checked.Compare() if (plain := _plain(expr)) is not None:
+                op, name, constant = plain
+                value = self._value(("value", name), known)
+                return value if isinstance(value, Unknown) else compare(op, value, constant)
+            case _:
+                return _truth(known, ("opaque", shape(expr)))
+
+    def _junction(self, expr: checked.And | checked.Or, known: Known) -> bool | Unknown:
+        """One operand can decide, though others before it are not known."""
+        decides = isinstance(expr, checked.Or)
+        open_: Unknown | None = None
+        for operand in expr.operands:
+            answer = self._holds(operand, known)
+            if answer is decides:
+                return decides
+            if isinstance(answer, Unknown) and open_ is None:
+                open_ = answer
+        return open_ if open_ is not None else not decides
+
+    def _has(self, expr: checked.Has, known: Known) -> bool | Unknown:
+        if kinds := _GUARDED.get(expr.name):
+            kind = self._value(_KIND, known)
+            if isinstance(kind, Unknown) or kind in kinds:
+                return kind if isinstance(kind, Unknown) else True
+        return _truth(known, ("has", expr.name))
+
+    def _value(self, key: Key, known: Known) -> Value | Unknown:
+        value = known.get(key)
+        return Unknown(key, self._choices[key]) if value is None else value
+
+    # ---------------------------------------------------------------- choices
+
+    def _interesting(self, goal: checked.Expr) -> dict[Key, tuple[Value, ...]]:
+        """For each attribute the values that can make a difference."""
+        constants: dict[str, set[Value]] = {}
+        types: dict[str, Type] = {"kind": Type.KIND, "share": Type.SHARE}
+        for expr in walk(goal):
+            match expr:
+                case checked.Attr():
+                    types[expr.name] = expr.type
+                case checked.Compare() if (plain := _plain(expr)) is not None:
+                    constants.setdefault(plain[1], set()).add(plain[2])
+                case checked.Member(
+                    left=checked.Attr(name=name), right=checked.Const(value=frozenset() as among)
+                ):
+                    constants.setdefault(name, set()).update(among)
+                case checked.Match(left=checked.Attr(name=name)):
+                    constants.setdefault(name, set()).add(_example(expr))
+                case _:
+                    pass
+        return {
+            ("value", name): self._values(name, type_, constants.get(name, set()))
+            for name, type_ in types.items()
+        }
+
+    def _values(self, name: str, type_: Type, constants: set[Value]) -> tuple[Value, ...]:
+        if type_ in MEMBERS:
+            return MEMBERS[type_]
+        if type_ is Type.TRUTH:
+            return (True, False)
+        if type_ is Type.SHARE:
+            return self._leaves
+        if type_ in _NUMBERS:
+            least = _LEAST.get(name, 0)
+            near = {int(constant) + step for constant in constants for step in (-1, 0, 1)}
+            most = 23 if name == "time.hour" else checked.UNLIMITED
+            below_zero = name in ("priority", "victim.priority")
+            return tuple(sorted(value for value in near | {least} if below_zero or least <= value <= most))
+        texts = sorted(str(constant) for constant in constants)
+        other = "other"
+        while other in constants:
+            other += "s"
+        return (other, *texts)
+
+
+def walk(expr: checked.Expr) -> Iterator[checked.Expr]:
+    """An expression and everything inside it."""
+    yield expr
+    match expr:
+        case checked.Not():
+            yield from walk(expr.operand)
+        case checked.And() | checked.Or():
+            for operand in expr.operands:
+                yield from walk(operand)
+        case checked.Compare() | checked.Member() | checked.Arithmetic():
+            yield from walk(expr.left)
+            yield from walk(expr.right)
+        case checked.Match():
+            yield from walk(expr.left)
+        case _:
+            pass
+
+
+def shape(expr: checked.Expr) -> Key:
+    """What an expression says, wherever it stands."""
+    match expr:
+        case checked.Const():
+            return ("const", expr.value)
+        case checked.Attr() | checked.Has():
+            return (type(expr).__name__, expr.name)
+        case checked.Not():
+            return ("not", shape(expr.operand))
+        case checked.And() | checked.Or():
+            return (type(expr).__name__, *map(shape, expr.operands))
+        case checked.Compare() | checked.Arithmetic():
+            return (expr.op, shape(expr.left), shape(expr.right))
+        case checked.Member():
+            return ("in", shape(expr.left), shape(expr.right))
+        case checked.InShare():
+            return ("in share", expr.share)
+        case checked.Match():
+            return (expr.op, shape(expr.left), expr.pattern)
+
+
+def describe(known: Known, shares: Iterable[str] = ()) -> str:
+    """The request that was found, as an admin would say it."""
+    paths = list(shares)
+    told: list[str] = []
+    for key, value in sorted(known.items(), key=_in_reading_order):
+        match key:
+            case ("value", "share"):
+                told.append(f"share {paths[int(value)]}")
+            case ("value", str() as name):
+                attribute = ATTRIBUTES.get(name)
+                type_ = attribute.type if attribute else Type.STRING
+                if type_ is Type.TRUTH or isinstance(value, bool):
+                    told.append(name if value else f"not {name}")
+                elif type_ is Type.STRING and str(value).startswith("other"):
+                    told.append(f"some other {name}")
+                else:
+                    told.append(f"{name} {show(value, type_)}")
+            case ("member", str() as name, str() as element) if value:
+                told.append(f'"{element}" in {name}')
+            case ("has", str() as name):
+                told.append(
+                    f"an {name}" if value and name[0] in "aeiou" else f"a {name}" if value else f"no {name}"
+                )
+            case _:
+                pass
+    return ", ".join(told[:8]) or "any request"
+
+
+def _in_reading_order(item: tuple[Key, Value]) -> tuple[int, str]:
+    first = ("kind", "origin", "user", "group", "project")
+    name = str(item[0][1])
+    return (first.index(name) if name in first else len(first), name)
+
+
+def _truth(known: Known, key: Key) -> bool | Unknown:
+    value = known.get(key)
+    return Unknown(key, (False, True)) if value is None else bool(value)
+
+
+def _plain(expr: checked.Compare) -> tuple[str, str, Value] | None:
+    """The operator, attribute and constant of a comparison of these two, the attribute first."""
+    match expr.left, expr.right:
+        case checked.Attr(name=name), checked.Const(value=str() | int() as constant):
+            return expr.op, name, constant
+        case checked.Const(value=str() | int() as constant), checked.Attr(name=name):
+            return _FLIPPED[expr.op], name, constant
+        case _:
+            return None
+
+
+def _matches(expr: checked.Match, value: str) -> bool:
+    if expr.op == "startswith":
+        return value.startswith(expr.pattern)
+    from fnmatch import fnmatchcase
+
+    return fnmatchcase(value, expr.pattern.replace("[", "[[]"))
+
+
+def _example(expr: checked.Match) -> str:
+    return expr.pattern if expr.op == "startswith" else expr.pattern.replace("*", "").replace("?", "x")

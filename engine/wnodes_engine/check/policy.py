@@ -1,0 +1,334 @@
+"""The whole check: from a policy's statements to a checked policy, or to everything that is wrong with it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from wnodes_engine.check import checked, orders, preemption, quotas, shares, times
+from wnodes_engine.check.expressions import Place, Typer
+from wnodes_engine.check.names import FARM, Names
+from wnodes_engine.check.presence import Facts
+from wnodes_engine.check.report import Report, did_you_mean
+from wnodes_engine.check.rules import Rules
+from wnodes_engine.check.totality import Totality
+from wnodes_engine.findings import Finding, Note, has_errors, in_order
+from wnodes_engine.language import syntax
+from wnodes_engine.language.source import Source, Span
+from wnodes_engine.language.vocabulary import REQUEST_PHASES, Attribute, Phase
+
+if TYPE_CHECKING:
+    from wnodes_engine.site import Site
+
+Made = TypeVar("Made")
+Node = TypeVar("Node")
+
+
+class Program(Protocol):
+    """A policy with all that it includes: the statements in the order of reading, the main text first."""
+
+    @property
+    def policy(self) -> syntax.Policy:
+        """The policy; nothing is left to include in it."""
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """Every text that was read."""
+
+
+def check_policy(
+    program: Program, site: Site | None = None
+) -> tuple[checked.CheckedPolicy | None, list[Finding]]:
+    """The checked policy, None if there are errors, and all findings in source order."""
+    checker = _Checker(program, site)
+    policy = checker.check()
+    findings = in_order(checker.report.findings)
+    return (None if has_errors(findings) else policy), findings
+
+
+class _Checker:
+    """One run over one policy; the order of the steps is that in which names become known."""
+
+    def __init__(self, program: Program, site: Site | None) -> None:
+        self.program = program
+        self.site = site
+        self.report = Report()
+        self.names = Names(self.report, site)
+        self.typer = Typer(self.names)
+        self.statements: dict[type[object], list[tuple[syntax.Statement, int | None]]] = {}
+
+    def check(self) -> checked.CheckedPolicy:
+        policy = self.program.policy
+        heading = policy.name_span or Span(policy.span.path, 1, 1, 1, 1, 0, 0)
+        self._sort(policy.statements, None)
+        self._site_attributes()
+        self._lets()
+        self._groups()
+        shares.grow(self._all(syntax.Share), self.names)  # those of `during` are not among them yet
+        periods = self._windows()
+        for during, _ in self._with(syntax.During):
+            self._sort(during.body, self._window(during))
+        tree, spans = self._shares(heading)
+        windows = self._overrides(periods, tree, spans)
+        defaults = self._made(syntax.Default, Rules.default)
+        self.names.present = frozenset(
+            rule.attribute
+            for rule in defaults
+            if rule.condition.expr is None and rule.condition.window is None
+        )
+        assigns = self._made(syntax.Assign, Rules.assign)
+        caps = self._made(syntax.Cap, Rules.cap)
+        denies = self._made(syntax.Deny, Rules.deny)
+        priorities = self._made(syntax.Priority, Rules.priority)
+        limits = self._quotas()
+        leaf_orders, halflife = orders.orders(self._all(syntax.Order), self.names)
+        reclaims, preempts = self._preemption()
+        node_rules = self._made(syntax.NodeRule, Rules.node_rule)
+        places = self._made(syntax.Place, Rules.place)
+        downtimes = [
+            made
+            for rule in self._all(syntax.Downtime)
+            if (made := times.downtime(rule, self.names)) is not None
+        ]
+        routes = self._made(syntax.Route, Rules.route)
+
+        result = checked.CheckedPolicy(
+            name=policy.name or "",
+            title=policy.title.value if policy.title else "",
+            shares=tuple(
+                checked.Share(
+                    node.index, node.name, node.path, node.parent, tuple(node.children), tree.get(node.index),
+                    node.statement.span if node.statement else heading,
+                )
+                for node in self.names.shares
+            ),
+            defaults=tuple(defaults),
+            assigns=tuple(assigns),
+            caps=tuple(caps),
+            denies=tuple(denies),
+            priorities=tuple(priorities),
+            quotas=tuple(limits),
+            orders=leaf_orders,
+            halflife=halflife,
+            reclaims=tuple(reclaims),
+            preempts=tuple(preempts),
+            windows=windows,
+            node_rules=tuple(node_rules),
+            places=tuple(places),
+            downtimes=tuple(downtimes),
+            routes=tuple(routes),
+            attributes=self.site.attributes if self.site else (),
+            time_zone=self.site.time_zone if self.site else "UTC",
+            digest=self._digest(),
+        )  # fmt: skip
+        self._totality(result, heading)
+        self._unused(result)
+        return result
+
+    # -------------------------------------------------------------- statements
+
+    def _sort(self, statements: Iterable[syntax.Statement], window: int | None) -> None:
+        for statement in statements:
+            self.statements.setdefault(type(statement), []).append((statement, window))
+
+    def _with(self, type_: type[Node]) -> list[tuple[Node, int | None]]:
+        return [
+            (found, window) for found, window in self.statements.get(type_, ()) if isinstance(found, type_)
+        ]
+
+    def _all(self, type_: type[Node]) -> list[Node]:
+        return [statement for statement, _ in self._with(type_)]
+
+    def _made(self, type_: type[Node], check: Callable[[Rules, Node], Made | None]) -> list[Made]:
+        """What the statements of one sort come to; those with mistakes are left out."""
+        made = (check(Rules(self.typer, window), statement) for statement, window in self._with(type_))
+        return [rule for rule in made if rule is not None]
+
+    # ------------------------------------------------------------------- names
+
+    def _site_attributes(self) -> None:
+        for own in self.site.attributes if self.site else ():
+            guard = own.name if own.default is None else None
+            self.names.attributes[own.name] = Attribute(
+                own.name, own.type, own.trust, "declared by the site", REQUEST_PHASES, guard
+            )
+        self.names.of_site = frozenset(own.name for own in self.site.attributes) if self.site else frozenset()
+
+    def _lets(self) -> None:
+        place = Place(Phase.DENY, Facts(frozenset()))
+        for let in self._all(syntax.Let):
+            value = self.typer.constant(let.value, None, place, f"the value of `{let.name}`")
+            if let.name in self.names.attributes:
+                message = f"`{let.name}` already names what a request has"
+                self.report.add("E107", message, let.name_span, "choose another name")
+            else:
+                self.names.define(self.names.lets, let.name, let.name_span, value, "value")
+
+    def _groups(self) -> None:
+        for group in self._all(syntax.NodeGroup):
+            nodes = self.names.nodes(group.nodes)
+            self.names.define(self.names.groups, group.name, group.name_span, nodes, "group")
+
+    def _windows(self) -> list[tuple[syntax.Window, tuple[checked.Period, ...]]]:
+        made: list[tuple[syntax.Window, tuple[checked.Period, ...]]] = []
+        for window in self._all(syntax.Window):
+            self.names.define(self.names.windows, window.name, window.name_span, len(made), "window")
+            made.append((window, times.periods(window, self.report) or ()))
+        return made
+
+    def _window(self, during: syntax.During) -> int:
+        """The index of a window; -1 where there is none such, which is an error, and belongs to no window."""
+        named = self.names.windows.get(during.window.dotted)
+        if named is None or named.value is None:
+            word = during.window.dotted
+            mend = did_you_mean(
+                word, self.names.windows, f'define it: `window {word} = "Mon-Fri 20:00-08:00"`'
+            )
+            self.report.add("E105", f"there is no window `{word}`", during.window.span, mend)
+            return -1
+        named.used = True
+        return named.value
+
+    # ------------------------------------------------------------------ shares
+
+    def _shares(self, heading: Span) -> tuple[dict[int, checked.Portions | None], dict[int, Span]]:
+        tree: dict[int, checked.Portions | None] = {}
+        spans: dict[int, Span] = {}
+        for node in self.names.shares:
+            if node.statement is not None:
+                tree[node.index] = shares.portions(node.statement, self.report)
+                spans[node.index] = shares.amounts_span(node.statement)
+        if not tree:
+            self.report.add("E120", "the policy has no shares", heading, "begin with `share everything 100%`")
+        shares.check_sums(self.names, tree, spans)
+        return tree, spans
+
+    def _overrides(
+        self,
+        windows: list[tuple[syntax.Window, tuple[checked.Period, ...]]],
+        tree: dict[int, checked.Portions | None],
+        spans: dict[int, Span],
+    ) -> tuple[checked.Window, ...]:
+        """The windows, with what each of them changes about the shares."""
+        changed: list[dict[int, syntax.Share]] = [{} for _ in windows]
+        for statement, window in self._with(syntax.Share):
+            if window is None or (index := self.names.share(statement.path)) is None or window < 0:
+                continue
+            first = changed[window].setdefault(index, statement)
+            if first is not statement:
+                message = f"`{statement.path.dotted}` is changed twice in the same window"
+                notes = [Note("the first one is here", first.span)]
+                self.report.add("E124", message, statement.name_span, "keep one of the two", notes)
+        made: list[checked.Window] = []
+        for (named, periods), statements in zip(windows, changed, strict=True):
+            own: dict[int, checked.Portions | None] = {
+                index: shares.portions(statement, self.report, tree[index]) if tree[index] else None
+                for index, statement in statements.items()
+            }
+            where = {index: shares.amounts_span(statement) for index, statement in statements.items()}
+            if own:
+                shares.check_sums(
+                    self.names, tree | own, spans | where, f" during {named.name}", frozenset(own)
+                )
+            sound = {index: portions for index, portions in own.items() if portions is not None}
+            made.append(checked.Window(named.name, periods, sound, named.span))
+        self._overlaps(made, changed)
+        return tuple(made)
+
+    def _overlaps(self, windows: list[checked.Window], changed: list[dict[int, syntax.Share]]) -> None:
+        """At no time two windows change shares side by side: together they might not add up."""
+        parents = [
+            {self.names.shares[index].parent: share for index, share in own.items()} for own in changed
+        ]
+        for at, window in enumerate(windows):
+            for before, earlier in enumerate(windows[:at]):
+                both = parents[at].keys() & parents[before].keys()
+                if both and times.overlap(window.periods, earlier.periods):
+                    family = min(both, key=str)
+                    one, other = parents[at][family], parents[before][family]
+                    message = (
+                        f"`{window.name}` and `{earlier.name}` overlap, and both change these shares"
+                    )
+                    notes = [Note(f"`{earlier.name}` changes them here", other.span)]
+                    self.report.add(
+                        "E171", message, one.span, "let one window end where the other begins", notes
+                    )
+
+    # ------------------------------------------------------- quotas, preemption
+
+    def _quotas(self) -> list[checked.Quota]:
+        def check(rules: Rules, statement: syntax.Quota) -> checked.Quota | None:
+            condition = rules.condition(statement.guard, Place(Phase.QUOTA, quotas.facts_of(statement.scope)))
+            return quotas.quota(statement, condition, self.typer)
+
+        limits = self._made(syntax.Quota, check)
+        quotas.check_repeated(limits, self.names)
+        return limits
+
+    def _preemption(self) -> tuple[list[checked.Reclaim], list[checked.Preempt]]:
+        def reclaim(rules: Rules, statement: syntax.Reclaim) -> checked.Reclaim | None:
+            condition = rules.condition(statement.taking.guard, Place(Phase.PREEMPT))
+            return preemption.reclaim(statement, condition, self.typer)
+
+        def preempt(rules: Rules, statement: syntax.Preempt) -> checked.Preempt | None:
+            condition = rules.condition(statement.taking.guard, Place(Phase.PREEMPT))
+            return preemption.preempt(statement, condition, self.typer)
+
+        reclaims = self._made(syntax.Reclaim, reclaim)
+        preempts = self._made(syntax.Preempt, preempt)
+        preemption.check_circles(preempts, self.typer)
+        return reclaims, preempts
+
+    # -------------------------------------------------------------- whole policy
+
+    def _totality(self, policy: checked.CheckedPolicy, heading: Span) -> None:
+        """Only where every rule is sound: a hole that a mistake leaves is no news."""
+        totality = Totality(self.names)
+        if len(policy.assigns) == len(self._all(syntax.Assign)) and self.names.paths:
+            totality.assignments(policy.assigns, heading)
+        if len(policy.routes) == len(self._all(syntax.Route)):
+            totality.routes(policy.routes, heading)
+        for what, rules in (
+            ("default", policy.defaults),
+            ("cap", policy.caps),
+            ("rule", policy.denies),
+            ("quota", policy.quotas),
+            ("priority", policy.priorities),
+            ("rule", policy.node_rules),
+            ("rule", policy.places),
+        ):
+            totality.conditions([(rule.condition, rule.span) for rule in rules], what)
+        totality.conditions([(rule.taking.condition, rule.span) for rule in policy.reclaims], "rule")
+        totality.conditions([(rule.taking.condition, rule.span) for rule in policy.preempts], "rule")
+
+    def _unused(self, policy: checked.CheckedPolicy) -> None:
+        for table, what in (
+            (self.names.lets, "value"),
+            (self.names.windows, "window"),
+            (self.names.groups, "group"),
+        ):
+            for named in table.values():
+                if not named.used:
+                    message = f"nothing uses the {what} `{named.name}`"
+                    self.report.add("W105", message, named.span, "remove it")
+        assigned = {rule.share for rule in policy.assigns}
+        if not policy.assigns or len(policy.assigns) < len(self._all(syntax.Assign)):
+            return
+        for leaf in sorted(self.names.shares[FARM].leaves - assigned - {FARM}):
+            share = self.names.shares[leaf]
+            if share.statement is not None:
+                message = f"no request is ever assigned to `{share.path}`"
+                self.report.add(
+                    "W106", message, share.statement.name_span, f"add `assign {share.path} when …`"
+                )
+
+    def _digest(self) -> str:
+        """Of every text, and of what the site adds to its meaning."""
+        digest = hashlib.sha256()
+        for source in self.program.sources:
+            digest.update(json.dumps(source.text).encode() + b"\n")
+        own = [(a.name, a.type, a.trust, a.default) for a in self.site.attributes] if self.site else []
+        digest.update(json.dumps([own, self.site.time_zone if self.site else "UTC"]).encode())
+        return digest.hexdigest()

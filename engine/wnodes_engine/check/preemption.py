@@ -1,0 +1,253 @@
+"""Reclaim and preempt: who takes from whom, which victims, and what happens to them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from wnodes_engine.check import checked
+from wnodes_engine.check.expressions import Place, Typer
+from wnodes_engine.check.literals import count, duration
+from wnodes_engine.check.names import FARM
+from wnodes_engine.check.report import did_you_mean, listed
+from wnodes_engine.findings import Note
+from wnodes_engine.language import syntax
+from wnodes_engine.language.vocabulary import ACTIONS, MEMBERS, Phase, Type
+
+KINDS: Final = MEMBERS[Type.KIND]
+
+FITTING: Final = {
+    "requeue": frozenset({"job", "vmjob"}),
+    "suspend": frozenset({"job", "vmjob"}),
+    "checkpoint": frozenset({"job", "vmjob"}),
+    "shelve": frozenset({"vm", "pool"}),
+    "delete": frozenset(KINDS),
+}
+"""What can be done to which kind: a machine's bait can be neither stopped nor moved."""
+
+_EXTREMES: Final = {
+    "priority": ("lowest", "highest"),
+    "runtime": ("shortest", "longest"),
+    "start": ("latest", "earliest"),
+    "size": ("smallest", "largest"),
+}
+_BUDGETS: Final = ("victim", "hour")
+
+
+def reclaim(
+    statement: syntax.Reclaim, condition: checked.Condition | None, typer: Typer
+) -> checked.Reclaim | None:
+    """A reclaim rule; None, and findings, where something is wrong with it."""
+    leaves = _leaves(statement.share, typer)
+    taking = _taking(statement.taking, condition, statement, typer)
+    if leaves is None or taking is None:
+        return None
+    return checked.Reclaim(leaves, taking, statement.span)
+
+
+def preempt(
+    statement: syntax.Preempt, condition: checked.Condition | None, typer: Typer
+) -> checked.Preempt | None:
+    """A preempt rule; None, and findings, where something is wrong with it."""
+    victims = _leaves(statement.victim, typer)
+    own = statement.own
+    beneficiaries = victims if own else _leaves(statement.beneficiary, typer)
+    taking = _taking(statement.taking, condition, statement, typer)
+    report = typer.names.report
+    if victims is None or beneficiaries is None or taking is None:
+        return None
+    if not own and statement.victim and statement.beneficiary and victims & beneficiaries:
+        one, other = statement.victim.dotted, statement.beneficiary.dotted
+        inside = (
+            f"`{one}` and `{other}` are the same share"
+            if one == other
+            else f"`{one}` and `{other}` lie in each other"
+        )
+        report.add(
+            "E161",
+            f"{inside}: it would take from itself",
+            statement.beneficiary.span,
+            f"write `preempt self in {one}`",
+        )
+        return None
+    if own and condition is not None and condition.expr is None:
+        report.add(
+            "E161",
+            "any request would push out any other of its share",
+            statement.span,
+            "say when: `when victim.priority < priority`",
+        )
+        return None
+    return checked.Preempt(
+        victims, beneficiaries, own, statement.below_nominal, statement.borrowing, taking, statement.span
+    )
+
+
+def check_circles(preempts: Sequence[checked.Preempt], typer: Typer) -> None:
+    """Two shares that push out each other."""
+    rules = [rule for rule in preempts if not rule.own]
+    for at, rule in enumerate(rules[:200]):
+        for other in rules[:at]:
+            if rule.victims & other.beneficiaries and rule.beneficiaries & other.victims:
+                typer.names.report.add(
+                    "W107",
+                    "two rules let these shares push out each other",
+                    rule.span,
+                    "say which of the two is the more urgent, and drop the other rule",
+                    [Note("the other rule is here", other.span)],
+                )
+
+
+def _leaves(share: syntax.Name | None, typer: Typer) -> frozenset[int] | None:
+    shares = typer.names.shares
+    if share is None:
+        return shares[FARM].leaves
+    index = typer.names.share(share)
+    return None if index is None else shares[index].leaves
+
+
+def _taking(
+    taking: syntax.Taking,
+    condition: checked.Condition | None,
+    statement: syntax.Reclaim | syntax.Preempt,
+    typer: Typer,
+) -> checked.Taking | None:
+    sparing = None
+    spared = True
+    if taking.sparing is not None:
+        sparing = typer.condition(taking.sparing, Place(Phase.SPARE, wary="who is spared"))
+        spared = sparing is not None
+    order = _order(taking.order, typer)
+    budgets = _budgets(taking.budgets, typer)
+    actions = _actions(taking.actions, statement, typer)
+    after = 0 if taking.after is None else duration(taking.after, typer.names.report, 0, "the warning time")
+    if (
+        condition is None
+        or not spared
+        or order is None
+        or budgets is None
+        or actions is None
+        or after is None
+    ):
+        return None
+    return checked.Taking(
+        condition, sparing, order, budgets.get("victim"), budgets.get("hour"), actions, after, taking.native
+    )
+
+
+def _order(keys: Sequence[syntax.VictimKey], typer: Typer) -> tuple[checked.VictimKey, ...] | None:
+    report = typer.names.report
+    made: dict[str, checked.VictimKey] = {}
+    sound = True
+    for key in keys:
+        ends = _EXTREMES.get(key.of)
+        if ends is None:
+            report.add(
+                "E160",
+                f"victims cannot be ordered by `{key.of}`",
+                key.span,
+                did_you_mean(key.of, _EXTREMES, f"by {listed(_EXTREMES)}"),
+            )
+            sound = False
+        elif key.extreme not in ends:
+            report.add(
+                "E160",
+                f"there is no `{key.extreme}` {key.of}",
+                key.span,
+                f"write `{ends[0]} {key.of}` or `{ends[1]} {key.of}`",
+            )
+            sound = False
+        elif key.of in made:
+            report.add("E103", f"victims are ordered by {key.of} twice", key.span, "keep one of the two")
+            sound = False
+        else:
+            made[key.of] = checked.VictimKey(key.extreme, key.of)
+    return tuple(made.values()) if sound else None
+
+
+def _budgets(budgets: Sequence[syntax.Budget], typer: Typer) -> dict[str, int] | None:
+    report = typer.names.report
+    made: dict[str, int] = {}
+    sound = True
+    for budget in budgets:
+        limit = count(budget.count, report, 1, "a budget")
+        if budget.of not in _BUDGETS:
+            report.add(
+                "E160", f"there is no budget per {budget.of}", budget.span, "write `per victim` or `per hour`"
+            )
+            sound = False
+        elif budget.of in made:
+            report.add("E103", f"there are two budgets per {budget.of}", budget.span, "keep one of the two")
+            sound = False
+        elif limit is None:
+            sound = False
+        else:
+            made[budget.of] = limit
+    return made if sound else None
+
+
+def _actions(
+    acts: Sequence[syntax.Act], statement: syntax.Reclaim | syntax.Preempt, typer: Typer
+) -> dict[str, str] | None:
+    """By kind. An action without kinds is for all that it fits and that no other action names."""
+    report = typer.names.report
+    if not acts:
+        report.add(
+            "E160",
+            "nothing says what happens to the victims",
+            statement.span,
+            "add `by requeue for job, shelve for vm`",
+        )
+        return None
+    made: dict[str, str] = {}
+    rest: str | None = None
+    sound = True
+    for act in acts:
+        if act.action not in ACTIONS:
+            report.add(
+                "E160",
+                f"`{act.action}` cannot be done to a victim",
+                act.span,
+                did_you_mean(act.action, ACTIONS, f"victims are dealt with by {listed(ACTIONS)}"),
+            )
+            sound = False
+            continue
+        if not act.kinds:
+            if rest is not None:
+                report.add(
+                    "E103",
+                    "two actions are for every kind",
+                    act.span,
+                    f"say for which: `{act.action} for {sorted(FITTING[act.action])[0]}`",
+                )
+                sound = False
+            rest = act.action
+            continue
+        for kind in act.kinds:
+            if kind.dotted not in KINDS:
+                report.add(
+                    "E101",
+                    f"there is no kind `{kind.dotted}`",
+                    kind.span,
+                    did_you_mean(kind.dotted, KINDS, f"a kind is one of {listed(KINDS)}"),
+                )
+                sound = False
+            elif kind.dotted not in FITTING[act.action]:
+                fitting = [action for action in ACTIONS if kind.dotted in FITTING[action]]
+                report.add(
+                    "E160",
+                    f"a {kind.dotted} cannot be dealt with by {act.action}",
+                    kind.span,
+                    f"use {listed(fitting)}",
+                )
+                sound = False
+            elif kind.dotted in made:
+                report.add(
+                    "E103", f"there are two actions for {kind.dotted}", kind.span, "keep one of the two"
+                )
+                sound = False
+            else:
+                made[kind.dotted] = act.action
+    if rest is not None:
+        made = {kind: rest for kind in KINDS if kind in FITTING[rest]} | made
+    return made if sound else None

@@ -1,0 +1,89 @@
+"""What is certain about a request where an expression is read: its possible kinds, and what it has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from wnodes_engine.check import checked
+from wnodes_engine.language.vocabulary import ATTRIBUTES, MEMBERS, Attribute, Type
+
+_EVERY_KIND: Final = frozenset(MEMBERS[Type.KIND])
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """The kinds that a request may still be of, and the guards (`image`, `project`) that it surely has.
+
+    Without any kind left, the place is never reached: then everything may be read.
+    """
+
+    kinds: frozenset[str] = _EVERY_KIND
+    present: frozenset[str] = frozenset()
+
+    def allow(self, attribute: Attribute) -> bool:
+        """Whether the attribute is there for sure."""
+        if attribute.guard is None or attribute.guard in self.present or not self.kinds:
+            return True
+        return bool(attribute.kinds) and self.kinds <= set(attribute.kinds)
+
+    def _or(self, other: Facts) -> Facts:
+        if not self.kinds:
+            return other
+        if not other.kinds:
+            return self
+        return Facts(self.kinds | other.kinds, self.present & other.present)
+
+
+def learn(facts: Facts, expr: checked.Expr | None, holds: bool) -> Facts:
+    """What is certain once `expr` is known to hold, or not to hold; no kinds are left where it cannot."""
+    match expr:
+        case checked.Const(value=bool() as value) if value is not holds:
+            return Facts(frozenset(), facts.present)
+        case checked.Not():
+            return learn(facts, expr.operand, not holds)
+        case checked.And() | checked.Or() if isinstance(expr, checked.And) is holds:
+            for operand in expr.operands:
+                facts = learn(facts, operand, holds)
+            return facts
+        case checked.And() | checked.Or():
+            either = Facts(frozenset(), facts.present)
+            for operand in expr.operands:
+                either = either._or(learn(facts, operand, holds))
+                facts = learn(facts, operand, not holds)
+            return either
+        case checked.Has() if holds:
+            return Facts(facts.kinds, facts.present | {expr.name})
+        case checked.Has():
+            always = _kinds_with(expr.name)
+            return Facts(facts.kinds - always, facts.present)
+        case checked.Compare(op="==" | "!=", left=left, right=right):
+            kinds = _kinds_of(left, right)
+            return facts if kinds is None else _narrow(facts, kinds, (expr.op == "==") is holds)
+        case checked.Member(left=left, right=right):
+            kinds = _kinds_of(left, right)
+            return facts if kinds is None else _narrow(facts, kinds, holds)
+        case _:
+            return facts
+
+
+def _narrow(facts: Facts, kinds: frozenset[str], inside: bool) -> Facts:
+    return Facts(facts.kinds & kinds if inside else facts.kinds - kinds, facts.present)
+
+
+def _kinds_of(left: checked.Expr, right: checked.Expr) -> frozenset[str] | None:
+    """The kinds that `kind` is compared with; None where something else is compared."""
+    if isinstance(left, checked.Const):
+        left, right = right, left
+    if not (isinstance(left, checked.Attr) and left.name == "kind" and isinstance(right, checked.Const)):
+        return None
+    value = right.value
+    return value if isinstance(value, frozenset) else frozenset({str(value)})
+
+
+def _kinds_with(guard: str) -> frozenset[str]:
+    """The kinds that always have what the guard tests."""
+    for attribute in ATTRIBUTES.values():
+        if attribute.guard == guard:
+            return frozenset(attribute.kinds)
+    return frozenset()
