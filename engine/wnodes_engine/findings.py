@@ -73,6 +73,46 @@ CODES: Final[dict[str, str]] = {
     "E032": "an include leaves the policy's folder",
     "E033": "too many included files",
     "E034": "a policy without its heading, or with a second one",
+    # Names.
+    "E101": "a name that nothing has",
+    "E102": "a share that is not there",
+    "E103": "the same thing is given twice",
+    "E104": "a name that cannot stand here",
+    "E105": "a window that is not there",
+    "E106": "a group of nodes that is not there",
+    "E107": "a name or a text that cannot be used",
+    # Types.
+    "E110": "types that do not fit each other",
+    "E111": "a number with the wrong unit, or without one",
+    "E112": "a number that cannot be used here",
+    "E113": "something that cannot be read at this point",
+    "E114": "something that a request may not have",
+    "E115": "a constant is wanted",
+    "E116": "a division that could fail",
+    # Shares.
+    "E120": "a share without an amount",
+    "E121": "shares that add up to more than there is",
+    "E122": "a limit of borrowing or lending that means nothing",
+    "E123": "a share that has shares below it, where a leaf is wanted",
+    "E124": "a share is changed twice in one window",
+    # Holes.
+    "E130": "requests that no assignment takes",
+    "E131": "requests that have no route",
+    # Quotas, orders, priorities, preemption.
+    "E140": "a quota for something that cannot be counted",
+    "E141": "a limit that a quota cannot set",
+    "E150": "an order that is not known",
+    "E151": "a priority that means nothing",
+    "E160": "a clause of preemption that means nothing",
+    "E161": "shares that cannot preempt each other so",
+    # Time and nodes.
+    "E170": "a time that cannot be read",
+    "E171": "windows that overlap and change the same shares",
+    "E175": "nodes that cannot be named so",
+    # Routes, and what the site has.
+    "E180": "a text with a field that cannot be filled in",
+    "E181": "something that the site does not have",
+    "E182": "a route that cannot carry this",
     # Documents: site.yaml and its like.
     "E190": "the document cannot be read",
     "E191": "the document is not YAML or JSON",
@@ -80,5 +120,15 @@ CODES: Final[dict[str, str]] = {
     "E193": "a value in the site's description that cannot be used",
     "E194": "a value in a farm, a state or a mapping that cannot be used",
     "E195": "a line of a job log that cannot be read",
+    # What is allowed, and probably not meant.
+    "W101": "a claim of the requester decides something that it should not",
+    "W102": "a rule that never applies",
+    "W103": "a condition that always holds",
+    "W104": "a rule that is never reached",
+    "W105": "a name that nothing uses",
+    "W106": "a share that nothing gets into",
+    "W107": "shares that push out each other",
+    "W108": "a limit that never binds",
+    "W110": "the same thing stands in a list twice",
 }
 """Every code and what it stands for; codes never change their meaning."""
