@@ -66,7 +66,7 @@ class State:
         self.ended: list[Ended] = []
         self.changes: list[Change] = []
         self.submissions = 0
-        self.resources = tuple(r for r in RESOURCES if r != "hs23" or names_hs23(policy))
+        self.resources = tuple(r for r in RESOURCES if r != "hs23" or policy.tracks_hs23)
 
     def later(self, time: int, now: int, more: Iterable[Held]) -> State:
         """The farm at a later time: what is expected to have ended has, nothing waits, and `more` is held."""
@@ -254,10 +254,3 @@ class State:
         if what == "waiting":
             return sum(ours(w) for w in self.queue.values())
         return sum(h.asked.charge[what] for h in self.held.values() if ours(h))
-
-
-def names_hs23(policy: CheckedPolicy) -> bool:
-    """Whether any share or quota of the policy speaks of hs23."""
-    portions = [share.portions for share in policy.shares if share.portions is not None]
-    of_shares = any("hs23" in by for p in portions for by in (p.portions, p.borrow, p.lend))
-    return of_shares or any(c.resource == "hs23" for quota in policy.quotas for c in quota.ceilings)

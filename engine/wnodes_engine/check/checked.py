@@ -460,3 +460,18 @@ class CheckedPolicy:
     attributes: tuple[SiteAttribute, ...]
     time_zone: str
     digest: str
+
+    @property
+    def tracks_hs23(self) -> bool:
+        """Whether the policy limits hs23 at all: it grants it, bounds it otherwise than cores, or has a quota.
+
+        `borrow 20%` speaks of every resource; that alone does not make benchmark power a limit of its own.
+        """
+        granted = [share.portions for share in self.shares if share.portions]
+        granted += [portions for window in self.windows for portions in window.shares.values()]
+        return (
+            any("hs23" in portions.portions for portions in granted)
+            or any(p.borrow.get("hs23") != p.borrow.get("cores") for p in granted)
+            or any(p.lend.get("hs23") != p.lend.get("cores") for p in granted)
+            or any(ceiling.resource == "hs23" for quota in self.quotas for ceiling in quota.ceilings)
+        )

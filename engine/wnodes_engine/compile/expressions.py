@@ -33,22 +33,9 @@ DEFAULTS: Final = {
 }
 """What a request asks that leaves an amount out and meets no default."""
 
-PLAIN: Final = frozenset(
-    (
-        "kind",
-        "origin",
-        "user",
-        "group",
-        "project",
-        "roles",
-        "queue",
-        "account",
-        "flavour",
-        "name",
-        "tags",
-        "image",
-    )
-)
+_WHO: Final = ("kind", "origin", "user", "group", "project", "roles")
+_WHAT: Final = ("queue", "account", "flavour", "name", "tags", "image")
+PLAIN: Final = frozenset((*_WHO, *_WHAT))
 """Attributes that are read from the request as they are."""
 
 _FARM: Final = {

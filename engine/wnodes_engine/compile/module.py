@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from wnodes_engine.check.checked import CheckedPolicy, Condition, InShare, Quota
@@ -133,25 +134,19 @@ class ModuleWriter:
     # ------------------------------------------------------------------ the rules
 
     def _defaults(self) -> list[str]:
-        lines = []
+        several = {
+            name for name, times in Counter(d.attribute for d in self.policy.defaults).items() if times > 1
+        }
+        lines = [f"open_{name} = r.{name} is None" for name in sorted(several)]
         for default in self.policy.defaults:
-            missing = (
-                f"r.{default.attribute} is None"
-                if default.attribute in DEFAULTS
-                else f"{default.attribute} is None"
-            )
-            flag = f"got_{default.attribute}"
+            name = default.attribute
+            # Amounts have the engine's own default by now: what was left out is read off the request.
             test = self._condition(default.condition)
-            if default.attribute in DEFAULTS:
-                lines += [
-                    f"if {missing} and not {flag}{f' and {test}' if test else ''}:  # {_at(default.span)}"
-                ]
-                lines += [f"    {flag} = True"]
-            else:
-                lines += [f"if {missing}{f' and {test}' if test else ''}:  # {_at(default.span)}"]
-            lines += [f"    {default.attribute} = {default.value!r}"]
-        flags = sorted({d.attribute for d in self.policy.defaults if d.attribute in DEFAULTS})
-        return [*(f"got_{name} = False" for name in flags), *lines]
+            missing = f"open_{name}" if name in several else f"r.{name} is None"
+            lines += [f"if {missing}{f' and {test}' if test else ''}:  # {_at(default.span)}"]
+            lines += [f"    {name} = {default.value!r}"]
+            lines += [f"    open_{name} = False"] if name in several else []
+        return lines
 
     def _assign(self) -> list[str]:
         chain = [(rule.condition, rule.span, f"leaf = {rule.share}") for rule in self.policy.assigns]

@@ -64,20 +64,11 @@ def plan(policy: CheckedPolicy) -> Plan:
             gauges[counted] = len(meters)
             meters.append(MeterSpec(len(meters), counted[1]))
     used = {attr.name for expr in expressions(policy) for attr in attributes(expr) if attr.site}
-    return Plan(tuple(meters), by_quota, gauges, _tracks_hs23(policy), tuple(sorted(used)))
+    return Plan(tuple(meters), by_quota, gauges, policy.tracks_hs23, tuple(sorted(used)))
 
 
 def _names(expr: Expr) -> Iterator[str]:
     return (attr.name for attr in attributes(expr) if isinstance(attr, Attr) and not attr.site)
-
-
-def _tracks_hs23(policy: CheckedPolicy) -> bool:
-    """Whether some share or quota names hs23: else it is not limited, and not worked out."""
-    portions = [share.portions for share in policy.shares if share.portions]
-    portions += [changed for window in policy.windows for changed in window.shares.values()]
-    return any("hs23" in (p.portions | p.borrow | p.lend) for p in portions) or any(
-        ceiling.resource == "hs23" for quota in policy.quotas for ceiling in quota.ceilings
-    )
 
 
 def conditions(policy: CheckedPolicy) -> Iterator[Condition]:

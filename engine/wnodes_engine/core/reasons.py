@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wnodes_engine.check.checked import UNLIMITED
 from wnodes_engine.core.claim import Claim
 from wnodes_engine.core.ledger import HS23
 from wnodes_engine.core.limits import least_hs23, quota_states
@@ -102,6 +103,9 @@ def _refused(state: State, refusal: Refusal) -> Reason:
     if kind == Refused.CAP:
         cap = checked.caps[index]
         most = amount(cap.attribute, cap.value)
+        if asked >= UNLIMITED:  # no number says how much that is
+            return _at(Code.CAP, f"asks unlimited {cap.attribute}, the cap is {most}", f"cap {most}", cap.span,
+                       resource=cap.attribute, limit=cap.value)  # fmt: skip
         return _at(
             Code.CAP,
             f"asks {amount(cap.attribute, asked)}, the cap is {most}",
