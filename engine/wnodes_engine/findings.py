@@ -73,6 +73,7 @@ CODES: Final[dict[str, str]] = {
     "E032": "an include leaves the policy's folder",
     "E033": "too many included files",
     "E034": "a policy without its heading, or with a second one",
+    "E035": "a file is included twice",
     # Names.
     "E101": "a name that nothing has",
     "E102": "a share that is not there",

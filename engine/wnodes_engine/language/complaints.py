@@ -351,8 +351,8 @@ _PRIMARY: Final = frozenset(
 )
 
 _SOFT: Final = frozenset({
-    "SHARE", "PRIORITY", "GROUP", "QUEUE", "IMAGE", "ACCOUNT", "FLAVOUR", "AGE", "SIZE", "WEIGHT", "WAITED",
-    "CORES", "MEMORY", "GPUS", "DISK", "HS23", "WAIT", "STRICT", "BEST", "EFFORT", "SPREAD", "PACK", "PREFERRED",
-    "NATIVE", "NOMINAL",
+    "SHARE", "PRIORITY", "GROUP", "QUEUE", "IMAGE", "ACCOUNT", "FLAVOUR", "AGE", "SIZE", "WEIGHT",
+    "WAITED", "CORES", "MEMORY", "GPUS", "DISK", "HS23", "WAIT", "STRICT", "BEST", "EFFORT", "SPREAD",
+    "PACK", "PREFERRED", "NATIVE", "NOMINAL",
 })  # fmt: skip
 """The words that are also names, as in the rule `name` of the grammar."""

@@ -75,9 +75,11 @@ def number(text: str) -> tuple[int, Unit]:
 def unquote(text: str) -> str:
     r"""What a quoted string says: without its quotes, with `\"` and `\\` replaced.
 
-    Raises LiteralError for any other escape.
+    Raises LiteralError for any other escape, and for tabs.
     """
     inside = text[1:-1]
+    if "\t" in inside:
+        raise LiteralError("there is a tab in a quoted text", "write spaces")
     if "\\" not in inside:
         return inside
     for escape in _ESCAPE.finditer(inside):

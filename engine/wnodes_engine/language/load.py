@@ -1,0 +1,171 @@
+"""A whole policy from its files: the main one, with what it includes merged in where it is included."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from wnodes_engine.findings import Finding, Note, in_order
+from wnodes_engine.language.parser import LARGEST, parse
+from wnodes_engine.language.source import Source, Span, span_at
+from wnodes_engine.language.syntax import Include, Policy, Statement
+
+MOST_FILES: Final = 100
+"""How many files one policy may consist of."""
+
+MOST_BYTES: Final = 4 * LARGEST
+"""How large they may be together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A policy of one file or more.
+
+    `policy` has the statements of all files, in order and without `include`; it is None if there are
+    errors. `sources` are the texts as read, the main file's first; every finding lies in one of them.
+    """
+
+    policy: Policy | None
+    sources: tuple[Source, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """Each file's text by its path, as findings name it."""
+        return {source.path: source.text for source in self.sources}
+
+
+class _UnreadableError(Exception):
+    """A file that cannot be read, or is not text; `source` is what there is of it, `span` where it fails."""
+
+    def __init__(self, code: str, message: str, mend: str | None, source: Source, span: Span) -> None:
+        super().__init__(message)
+        self.finding = Finding(code, message, span, mend)
+        self.source = source
+
+
+def load(path: str | Path) -> Program:
+    """Reads the policy at `path` and everything that it includes."""
+    try:
+        text = _read(Path(path), str(path))
+    except _UnreadableError as problem:
+        return Program(None, (problem.source,), (problem.finding,))
+    return load_text(text, path)
+
+
+def load_text(text: str, path: str | Path) -> Program:
+    """Like `load`, with the main file's text at hand: `path` says where it belongs, and need not exist."""
+    loader = _Loader(Path(path))
+    source = Source(str(path), text)
+    policy = loader.add(source, Path(path).resolve())
+    if policy is not None and policy.name is None:
+        mend = 'begin the file with `policy NAME "what it is for"`'
+        loader.findings.append(Finding("E034", "the policy has no name", span_at(source, 0, 0), mend))
+    findings = tuple(in_order(loader.findings))
+    return Program(None if findings else policy, tuple(loader.sources), findings)
+
+
+class _Loader:
+    """Follows includes, each file once, and never out of the main file's folder."""
+
+    def __init__(self, main: Path) -> None:
+        self.sources: list[Source] = []
+        self.findings: list[Finding] = []
+        self._root = main.resolve().parent
+        self._included: dict[Path, Span | None] = {}  # by resolved path: the include that was first
+        self._open: list[Path] = []
+        self._bytes = 0
+
+    def add(self, source: Source, resolved: Path, include: Include | None = None) -> Policy | None:
+        """Parses one file and merges in what it includes."""
+        self.sources.append(source)
+        self._included[resolved] = include.path.span if include else None
+        self._bytes += len(source.text.encode("utf-8", "replace"))
+        result = parse(source)
+        notes = (Note("included here", include.path.span),) if include else ()
+        self.findings += [replace(finding, notes=finding.notes + notes) for finding in result.findings]
+        if result.policy is None:
+            return None
+        self._open.append(resolved)
+        statements: list[Statement] = []
+        for statement in result.policy.statements:
+            if isinstance(statement, Include):
+                statements += self._follow(statement, source)
+            else:
+                statements.append(statement)
+        self._open.pop()
+        return replace(result.policy, statements=tuple(statements))
+
+    def _follow(self, include: Include, source: Source) -> tuple[Statement, ...]:
+        """The statements of an included file; none where it cannot be used, which is a finding."""
+        name, span = include.path.value, include.path.span
+        shown = os.path.normpath(os.path.join(os.path.dirname(source.path), name))  # noqa: PTH118, PTH120
+        try:
+            resolved = Path(shown).resolve()
+        except (OSError, RuntimeError, ValueError):  # a loop of symbolic links, a name that is too long
+            return self._refuse("E030", f"`{name}` cannot be read", span, "mend the name")
+        if not name or Path(name).is_absolute() or not resolved.is_relative_to(self._root):
+            mend = "include files in the main policy's folder, or below it, by their relative names"
+            return self._refuse("E032", f"`{name}` lies outside of the policy's folder", span, mend)
+        if resolved in self._open:
+            return self._refuse(
+                "E031", f"`{name}` includes itself, by this or by way of others", span, "remove it"
+            )
+        if resolved in self._included:
+            first = self._included[resolved]
+            notes = (Note("the first time is here", first),) if first else ()
+            return self._refuse("E035", f"`{name}` is included twice", span, "include it once", *notes)
+        if len(self.sources) >= MOST_FILES or self._bytes > MOST_BYTES:
+            mend = f"a policy has at most {MOST_FILES} files, of {MOST_BYTES >> 20} MiB together"
+            return self._refuse("E033", "too much is included", span, mend)
+        try:
+            text = _read(resolved, shown, regular=True)
+        except _UnreadableError as problem:
+            self.sources.append(problem.source)
+            self._included[resolved] = span
+            if not problem.source.text:
+                return self._refuse("E030", str(problem), span, problem.finding.help)
+            self.findings.append(replace(problem.finding, notes=(Note("included here", span),)))
+            return ()
+        policy = self.add(Source(shown, text), resolved, include)
+        if policy is None:
+            return ()
+        if policy.name is not None and policy.name_span is not None:
+            mend = "remove it: only the main file is named"
+            return self._refuse("E034", "an included file has no `policy` of its own", policy.name_span, mend)
+        return policy.statements
+
+    def _refuse(self, code: str, message: str, span: Span, mend: str | None, *notes: Note) -> tuple[()]:
+        self.findings.append(Finding(code, message, span, mend, notes))
+        return ()
+
+
+def _read(file: Path, shown: str, *, regular: bool = False) -> str:
+    """The text of a file, at most LARGEST bytes of UTF-8; raises _UnreadableError."""
+    nothing = Source(shown, "")
+    try:
+        # Without O_NONBLOCK, opening a named pipe would wait for somebody to write to it.
+        with open(os.open(file, os.O_RDONLY | (os.O_NONBLOCK if regular else 0)), "rb") as opened:  # noqa: PTH123
+            if regular and not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
+                raise OSError("it is not a regular file")
+            raw = opened.read(LARGEST + 1)
+    except (OSError, ValueError) as problem:
+        why = getattr(problem, "strerror", None) or str(problem)
+        message = f"`{shown}` cannot be read: {why[:1].lower()}{why[1:]}"
+        raise _UnreadableError(
+            "E001", message, "look at its name and its permissions", nothing, span_at(nothing, 0, 0)
+        ) from None
+    if len(raw) > LARGEST:
+        message, mend = f"`{shown}` is larger than {LARGEST >> 20} MiB", "divide it, and `include` its parts"
+        raise _UnreadableError("E002", message, mend, nothing, span_at(nothing, 0, 0))
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as problem:
+        before = raw[: problem.start].decode("utf-8-sig")
+        source = Source(shown, before + raw[problem.start :].decode("utf-8", "replace"))
+        span = span_at(source, len(before), len(before) + 1)
+        message = f"the byte 0x{raw[problem.start]:02X} is not UTF-8"
+        raise _UnreadableError("E001", message, "save the file as UTF-8", source, span) from None
