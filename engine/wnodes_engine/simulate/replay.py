@@ -135,11 +135,11 @@ def replay(
         if waiting:
             for start in state.schedule(now):
                 key = start.request.id
-                claim = running[key].claim
+                claim = start.allocation.claim
                 lasts = runtimes.pop(key)
                 if killed := lasts > claim.walltime:
                     lasts = claim.walltime
-                cores = claim.part.cores * claim.count
+                cores = claim.part.cores * claim.parts
                 account.cores += cores
                 heappush(endings, (now + lasts, key, now, cores, killed))
             if account.cores > account.peak_cores:
