@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from wnodes_engine.check.checked import CheckedPolicy, Condition, InShare, Quota
 from wnodes_engine.compile.expressions import DEFAULTS, PLAIN, Writer, attributes, local
 from wnodes_engine.compile.plan import Lookup, Plan, expressions, lookup
+from wnodes_engine.compile.routes import routes
 from wnodes_engine.compile.sections import Rule, Section
 from wnodes_engine.core.meters import MeterSpec
 from wnodes_engine.language.source import Span
@@ -53,6 +54,7 @@ class ModuleWriter:
             *self._quotas(),
             *self._claim(),
         ]
+        ways = routes(self.policy)
         bounds = [self._bound(spec) for spec in self.plan.meters]
         lines = [
             f'"""Policy {self.policy.name}, compiled. Generated: edit the policy instead."""',
@@ -63,10 +65,12 @@ class ModuleWriter:
             "from wnodes_engine.core.claim import Claim",
             "from wnodes_engine.core.farm import Part",
             "from wnodes_engine.core.tree import INFINITE",
+            "from wnodes_engine.values import Route",
             "",
             f"DIGEST = {self.policy.digest!r}",
             *(f"{name} = {source}" for name, source in self.writer.constants.items()),
             *self._top,
+            *ways,
             "",
             "def bounds(s):",
             '    """The limit of every meter, for the farm as it is."""',

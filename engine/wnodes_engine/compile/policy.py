@@ -23,6 +23,7 @@ def compile_policy(checked: CheckedPolicy) -> CompiledPolicy:
         checked=checked,
         admit=module["admit"],
         bounds=module["bounds"],
+        routes=module["ROUTES"],
         meters=planned.meters,
         tracks_hs23=planned.tracks_hs23,
         source=source,

@@ -118,35 +118,4 @@ def refuse(state: State, claim: Claim | None, request: Request, reasons: tuple[R
 
 def route(state: State, request: Request, claim: Claim) -> Route | None:
     """Who would carry the request out, with the names filled in."""
-    if claim.route < 0:
-        return None
-    chosen = state.policy.checked.routes[claim.route]
-    share = state.tree.shares[claim.leaf]
-    fields = {
-        "share": share.path,
-        "leaf": share.name,
-        "user": request.user,
-        "group": request.group,
-        "project": claim.project or "",
-        "origin": request.origin,
-        "kind": request.kind,
-        "queue": claim.queue or "",
-        "account": claim.account or "",
-    }
-    return Route(
-        chosen.target,
-        chosen.through,
-        fill(chosen.queue, fields),
-        fill(chosen.account, fields),
-        fill(chosen.image, fields),
-        fill(chosen.flavour, fields),
-    )
-
-
-def fill(template: str | None, fields: dict[str, str]) -> str | None:
-    """Put the fields in their braces. The checker has seen to it that there are no others."""
-    if template is None or "{" not in template:
-        return template
-    for name, value in fields.items():
-        template = template.replace(f"{{{name}}}", value)
-    return template
+    return state.policy.routes[claim.route](request, claim) if claim.route >= 0 else None

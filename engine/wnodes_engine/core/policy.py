@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from wnodes_engine.check.checked import CheckedPolicy
 from wnodes_engine.core.claim import Claim
 from wnodes_engine.core.meters import MeterSpec
-from wnodes_engine.values import Request
+from wnodes_engine.values import Request, Route
 
 if TYPE_CHECKING:
     from wnodes_engine.core.state import State
@@ -36,12 +36,14 @@ Admit = Callable[[Request, "State"], tuple[Claim | None, list[Refusal] | None]]
 class CompiledPolicy:
     """What the compiler makes of a checked policy.
 
-    `bounds` evaluates the limit of every meter for a farm, `source` is the generated module's text.
+    `bounds` evaluates the limit of every meter for a farm, `routes` fill in the names of each route,
+    `source` is the generated module's text.
     """
 
     checked: CheckedPolicy
     admit: Admit
     bounds: Callable[[State], list[int]]
+    routes: tuple[Callable[[Request, Claim], Route], ...]
     meters: tuple[MeterSpec, ...]
     tracks_hs23: bool
     source: str

@@ -104,8 +104,8 @@ def _refused(state: State, refusal: Refusal) -> Reason:
         cap = checked.caps[index]
         most = amount(cap.attribute, cap.value)
         if asked >= UNLIMITED:  # no number says how much that is
-            return _at(Code.CAP, f"asks unlimited {cap.attribute}, the cap is {most}", f"cap {most}", cap.span,
-                       resource=cap.attribute, limit=cap.value)  # fmt: skip
+            message = f"asks unlimited {cap.attribute}, the cap is {most}"
+            return _at(Code.CAP, message, f"cap {most}", cap.span, resource=cap.attribute, limit=cap.value)
         return _at(
             Code.CAP,
             f"asks {amount(cap.attribute, asked)}, the cap is {most}",
