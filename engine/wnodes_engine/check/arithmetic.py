@@ -7,6 +7,7 @@ from typing import Final
 from wnodes_engine.check import checked
 from wnodes_engine.check.literals import QUANTITIES
 from wnodes_engine.check.report import Report
+from wnodes_engine.check.types import type_of
 from wnodes_engine.language.source import Span
 from wnodes_engine.language.vocabulary import Type
 
@@ -20,7 +21,7 @@ def reckon(
     op: str, left: checked.Expr, right: checked.Expr, span: Span, report: Report
 ) -> checked.Expr | None:
     """`left op right`, folded where both are constants; None, and a finding, where it means nothing."""
-    a, b = _type(left), _type(right)
+    a, b = type_of(left), type_of(right)
     for side, type_ in ((left, a), (right, b)):
         if type_ not in QUANTITIES:
             report.add(
@@ -30,16 +31,13 @@ def reckon(
         if isinstance(side, checked.Const) and side.value == checked.UNLIMITED:
             report.add("E110", "`unlimited` cannot be reckoned with", side.span, "it can only be compared")
             return None
-    assert a and b  # noqa: S101 - both are quantities by now
     if op == "/":
         return _quotient(left, right, a, b, span, report)
     if op == "*":
         if Type.PERCENT in (a, b):
             product = _made("*", left, right, b if a is Type.PERCENT else a, span, report)
             hundred = checked.Const(WHOLE, Type.NUMBER, span)
-            return (
-                None if product is None else _made("/", product, hundred, _type(product) or a, span, report)
-            )
+            return None if product is None else _made("/", product, hundred, type_of(product), span, report)
         if Type.NUMBER in (a, b):
             return _made("*", left, right, b if a is Type.NUMBER else a, span, report)
         report.add(
@@ -93,7 +91,3 @@ def _made(
         report.add("E112", "the result is too large", span, "nothing on a farm is that large")
         return None
     return checked.Const(value, type_, span)
-
-
-def _type(expr: checked.Expr) -> Type | None:
-    return expr.type if isinstance(expr, checked.Const | checked.Attr | checked.Arithmetic) else None

@@ -463,7 +463,7 @@ class CheckedPolicy:
 
     @property
     def tracks_hs23(self) -> bool:
-        """Whether the policy limits hs23 at all: it grants it, bounds it otherwise than cores, or has a quota.
+        """Whether the policy limits hs23 at all: grants it, bounds it otherwise than cores, has a quota.
 
         `borrow 20%` speaks of every resource; that alone does not make benchmark power a limit of its own.
         """

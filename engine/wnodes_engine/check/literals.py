@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from string import ascii_letters
 from typing import Final
 
 from wnodes_engine.check import checked
@@ -39,7 +40,7 @@ def whole(number: syntax.Number, report: Report) -> int | None:
 
 
 def duration(number: syntax.Number, report: Report, least: int, what: str) -> int | None:
-    """The seconds that a number with a unit of time stands for, at least `least`; else None, and a finding."""
+    """The seconds of a number with a unit of time, at least `least`; else None, and a finding."""
     if number.unit is not Unit.SECONDS:
         report.add("E111", f"{what} is a duration, not `{number.text}`", number.span, _as_duration(number))
         return None
@@ -55,7 +56,7 @@ def duration(number: syntax.Number, report: Report, least: int, what: str) -> in
 def count(number: syntax.Number, report: Report, least: int, what: str) -> int | None:
     """A whole number without a unit, at least `least`; else None, and a finding."""
     if number.unit is not Unit.NONE:
-        plain = number.text.rstrip("%ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+        plain = _digits(number)
         report.add("E111", f"{what} is a plain number, not `{number.text}`", number.span, f"write `{plain}`")
         return None
     value = whole(number, report)
@@ -67,7 +68,7 @@ def count(number: syntax.Number, report: Report, least: int, what: str) -> int |
 
 def other_unit(number: syntax.Number, wanted: Type) -> str | None:
     """What to write instead of a number whose unit does not fit the wanted type."""
-    digits = number.text.rstrip("%ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+    digits = _digits(number)
     match wanted:
         case Type.DURATION:
             return _as_duration(number)
@@ -88,14 +89,10 @@ def show(value: object, type_: Type) -> str:
         return "{" + ", ".join(f"{quote}{item}{quote}" for item in sorted(value)) + "}"
     if value == checked.UNLIMITED and type_ is Type.DURATION:
         return "unlimited"
-    if isinstance(value, bool) or not isinstance(value, int):
-        return (
-            f'"{value}"'
-            if type_ is Type.STRING
-            else str(value).lower()
-            if isinstance(value, bool)
-            else str(value)
-        )
+    if isinstance(value, bool):
+        return str(value).lower()
+    if not isinstance(value, int):
+        return f'"{value}"' if type_ is Type.STRING else str(value)
     match type_:
         case Type.DURATION:
             return _largest_unit(value, (("d", 86400), ("h", 3600), ("m", 60)), "s")
@@ -112,8 +109,12 @@ def percent(hundredths: int) -> str:
     return show(hundredths, Type.PERCENT)
 
 
+def _digits(number: syntax.Number) -> str:
+    return number.text.rstrip(f"%{ascii_letters}")
+
+
 def _as_duration(number: syntax.Number) -> str:
-    digits = number.text.rstrip("%ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+    digits = _digits(number)
     return f"give it a unit: `{digits}s` or `{digits}d`"
 
 

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from wnodes_engine.check import checked, orders, preemption, quotas, shares, times
-from wnodes_engine.check.expressions import Place, Typer
+from wnodes_engine.check.expressions import Typer
 from wnodes_engine.check.names import FARM, Names
-from wnodes_engine.check.presence import Facts
+from wnodes_engine.check.presence import Facts, Place
 from wnodes_engine.check.report import Report, did_you_mean
 from wnodes_engine.check.rules import Rules
 from wnodes_engine.check.totality import Totality
@@ -248,9 +248,7 @@ class _Checker:
                 if both and times.overlap(window.periods, earlier.periods):
                     family = min(both, key=str)
                     one, other = parents[at][family], parents[before][family]
-                    message = (
-                        f"`{window.name}` and `{earlier.name}` overlap, and both change these shares"
-                    )
+                    message = f"`{window.name}` and `{earlier.name}` overlap, and both change these shares"
                     notes = [Note(f"`{earlier.name}` changes them here", other.span)]
                     self.report.add(
                         "E171", message, one.span, "let one window end where the other begins", notes

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from wnodes_engine.check import checked
-from wnodes_engine.check.expressions import Place, Typer
+from wnodes_engine.check.expressions import Typer
 from wnodes_engine.check.literals import count, duration
 from wnodes_engine.check.names import FARM
+from wnodes_engine.check.presence import Place
 from wnodes_engine.check.report import did_you_mean, listed
 from wnodes_engine.findings import Note
 from wnodes_engine.language import syntax
@@ -218,7 +219,7 @@ def _actions(
                     "E103",
                     "two actions are for every kind",
                     act.span,
-                    f"say for which: `{act.action} for {sorted(FITTING[act.action])[0]}`",
+                    f"say for which: `{act.action} for {min(FITTING[act.action])}`",
                 )
                 sound = False
             rest = act.action

@@ -1,4 +1,4 @@
-"""What is certain about a request where an expression is read: its possible kinds, and what it has."""
+"""Where an expression stands, and what is certain about a request there: its possible kinds, what it has."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from wnodes_engine.check import checked
-from wnodes_engine.language.vocabulary import ATTRIBUTES, MEMBERS, Attribute, Type
+from wnodes_engine.language.vocabulary import ATTRIBUTES, MEMBERS, Attribute, Phase, Type
 
 _EVERY_KIND: Final = frozenset(MEMBERS[Type.KIND])
 
@@ -27,12 +27,28 @@ class Facts:
             return True
         return bool(attribute.kinds) and self.kinds <= set(attribute.kinds)
 
-    def _or(self, other: Facts) -> Facts:
+    def either(self, other: Facts) -> Facts:
+        """What is certain where one of the two is."""
         if not self.kinds:
             return other
         if not other.kinds:
             return self
         return Facts(self.kinds | other.kinds, self.present & other.present)
+
+
+NOTHING_KNOWN: Final = Facts()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an expression stands: what may be read there, and what is certain there.
+
+    `wary` says what a claim would decide there, where a claim must not.
+    """
+
+    phase: Phase
+    facts: Facts = NOTHING_KNOWN
+    wary: str | None = None
 
 
 def learn(facts: Facts, expr: checked.Expr | None, holds: bool) -> Facts:
@@ -47,11 +63,11 @@ def learn(facts: Facts, expr: checked.Expr | None, holds: bool) -> Facts:
                 facts = learn(facts, operand, holds)
             return facts
         case checked.And() | checked.Or():
-            either = Facts(frozenset(), facts.present)
+            joint = Facts(frozenset(), facts.present)
             for operand in expr.operands:
-                either = either._or(learn(facts, operand, holds))
+                joint = joint.either(learn(facts, operand, holds))
                 facts = learn(facts, operand, not holds)
-            return either
+            return joint
         case checked.Has() if holds:
             return Facts(facts.kinds, facts.present | {expr.name})
         case checked.Has():

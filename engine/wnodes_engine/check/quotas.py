@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from wnodes_engine.check import checked
-from wnodes_engine.check.expressions import Place, Typer
+from wnodes_engine.check.expressions import Typer
 from wnodes_engine.check.literals import count, duration
 from wnodes_engine.check.names import Names
-from wnodes_engine.check.presence import Facts
+from wnodes_engine.check.presence import NOTHING_KNOWN, Facts, Place
 from wnodes_engine.check.report import did_you_mean, listed
 from wnodes_engine.findings import Note
 from wnodes_engine.language import syntax
@@ -40,11 +40,11 @@ def quota(statement: syntax.Quota, condition: checked.Condition | None, typer: T
     if scope is None or condition is None or ceilings is None or not sound:
         return None
     value, nodes = scope
-    if statement.scope.key == "share" and isinstance(value, int) and within is not None:
-        here = names.shares[value].leaves
-        if not here & within:
-            path = names.shares[value].path
-            names.report.add("W108", f"`{path}` lies outside `{statement.within.dotted if statement.within else ''}`: the quota never binds", statement.scope.span, "leave `in …` out")  # fmt: skip
+    if statement.scope.key == "share" and isinstance(value, int) and statement.within is not None and within:
+        share = names.shares[value]
+        if not share.leaves & within:
+            message = f"`{share.path}` lies outside `{statement.within.dotted}`: the quota never binds"
+            names.report.add("W108", message, statement.scope.span, "leave `in …` out")
     denies = statement.otherwise == "deny"
     return checked.Quota(
         statement.scope.key, value, nodes, within, condition, ceilings, denies, statement.span
@@ -56,8 +56,8 @@ def facts_of(scope: syntax.Scope) -> Facts:
     if scope.key in _OPTIONAL:
         return Facts(present=frozenset({scope.key}))
     if scope.key == "kind" and isinstance(scope.value, syntax.Name):
-        return Facts(kinds=frozenset({scope.value.dotted}) & set(MEMBERS[Type.KIND]) or Facts().kinds)
-    return Facts()
+        return Facts(kinds=frozenset({scope.value.dotted}) & set(MEMBERS[Type.KIND]) or NOTHING_KNOWN.kinds)
+    return NOTHING_KNOWN
 
 
 def _scope(scope: syntax.Scope, typer: Typer) -> tuple[str | int | None, checked.NodeSet | None] | None:

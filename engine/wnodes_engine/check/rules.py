@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from wnodes_engine.check import checked
-from wnodes_engine.check.expressions import Place, Typer
+from wnodes_engine.check.expressions import Typer
 from wnodes_engine.check.literals import count, duration
-from wnodes_engine.check.presence import Facts, learn
+from wnodes_engine.check.presence import NOTHING_KNOWN, Facts, Place, learn
 from wnodes_engine.check.report import did_you_mean, listed
 from wnodes_engine.language import syntax
 from wnodes_engine.language.vocabulary import CAPPABLE, DEFAULTABLE, MEMBERS, TEMPLATE_FIELDS, Phase, Type
@@ -112,7 +112,7 @@ class Rules:
     def place(self, statement: syntax.Place) -> checked.Place | None:
         """`place pool spread`."""
         kinds = self.kinds(statement.kinds)
-        facts = Facts() if kinds is None else Facts(kinds)
+        facts = NOTHING_KNOWN if kinds is None else Facts(kinds)
         condition = self.condition(statement.guard, Place(Phase.PLACE, facts))
         if kinds is None or condition is None:
             return None
@@ -121,7 +121,7 @@ class Rules:
     def route(self, statement: syntax.Route) -> checked.Route | None:
         """`route vm to openstack through slurm queue "cloud"`."""
         kinds = self.kinds(statement.kinds)
-        facts = Facts() if kinds is None else Facts(kinds)
+        facts = NOTHING_KNOWN if kinds is None else Facts(kinds)
         condition = self.condition(statement.guard, Place(Phase.ROUTE, facts))
         if condition is not None:
             facts = learn(facts, condition.expr, True)
@@ -196,7 +196,8 @@ class Rules:
             self._error("E182", f"`{target.dotted}` runs machines, not jobs", target, mend)
             sound = False
         elif target.dotted in site.executors and through is None:
-            self._error("E182", f"machines on `{target.dotted}` need cores from a batch system", target, f"add `through {next(iter(site.backends), 'BACKEND')}`")  # fmt: skip
+            mend = f"add `through {next(iter(site.backends), 'BACKEND')}`"
+            self._error("E182", f"machines on `{target.dotted}` need cores from a batch system", target, mend)
             sound = False
         if through is not None and through.dotted not in site.backends:
             mend = did_you_mean(through.dotted, site.backends, f"the site has {listed(site.backends)}")
@@ -205,7 +206,7 @@ class Rules:
         return sound
 
     def _template(self, what: str, text: syntax.Text, facts: Facts) -> bool:
-        """Whether a text's `{field}`s are known and surely there; a text without any is looked up at the site."""
+        """Whether a text's `{field}`s are surely there; a text without any is looked up at the site."""
         names = self.typer.names
         fields = _FIELD.findall(text.value)
         rest = _FIELD.sub("", text.value)

@@ -17,7 +17,13 @@ from wnodes_engine.language.syntax import Unit
 from wnodes_engine.language.vocabulary import RESOURCES
 
 _UNIT: Final = {"memory": Unit.MIB, "disk": Unit.MIB}
-_EXAMPLE: Final = {"cores": "4000 cores", "memory": "20TiB memory", "gpus": "16 gpus", "disk": "100TiB disk", "hs23": "40000 hs23"}  # fmt: skip
+_EXAMPLE: Final = {
+    "cores": "4000 cores",
+    "memory": "20TiB memory",
+    "gpus": "16 gpus",
+    "disk": "100TiB disk",
+    "hs23": "40000 hs23",
+}
 
 Tree = Mapping[int, checked.Portions | None]
 """What each share is granted, by its index; None where that is not known."""
@@ -152,7 +158,7 @@ def _limits(limit: syntax.Limit, verb: str, report: Report) -> dict[str, checked
         elif amount.resource is not None:
             bounds[amount.resource] = bound
         else:
-            bounds = {resource: bound for resource in RESOURCES} | {
+            bounds = dict.fromkeys(RESOURCES, bound) | {
                 resource: bounds[resource] for resource in bounds if resource in named
             }
     return bounds if sound else None
@@ -236,9 +242,10 @@ def _check_absolutes(
         total = sum(amount for _, amount in given)
         if total > has and any(_absolute_of(tree[child], resource) for child, _ in given):
             child = next(child for child, _ in reversed(given) if _absolute_of(tree[child], resource))
+            held, limit = _shown(total, resource), _shown(has, resource)
             names.report.add(
                 "E121",
-                f"{_whose(parent)} hold {_shown(total, resource)}{during}, and it has {_shown(has, resource)}",
+                f"{_whose(parent)} hold {held}{during}, and it has {limit}",
                 spans[child],
                 f"take {_shown(total - has, resource)} away from them",
             )
