@@ -38,11 +38,12 @@ Keys = tuple[str | int, ...]
 
 
 class DocumentError(Exception):
-    """A document that cannot be used; `findings` says why and where."""
+    """A document that cannot be used: `findings` says why and where, `texts` has what was read, by path."""
 
-    def __init__(self, findings: list[Finding]) -> None:
+    def __init__(self, findings: list[Finding], texts: Mapping[str, str] | None = None) -> None:
         super().__init__("; ".join(finding.message for finding in findings))
         self.findings = findings
+        self.texts = dict(texts or {})
 
 
 @dataclass(slots=True)
@@ -93,7 +94,12 @@ def read_document(path: str | Path, schema: str, *, largest: int = LARGEST) -> t
     text = read_text(path, largest=largest)
     name = str(path)
     positions = Positions(name, text)
-    value = _read_json(name, text, positions) if name.endswith(".json") else _Reader(name, text).document()
+    try:
+        value = (
+            _read_json(name, text, positions) if name.endswith(".json") else _Reader(name, text).document()
+        )
+    except DocumentError as error:
+        raise DocumentError(error.findings, {name: text}) from None
     findings = [
         Finding(
             "E192",
@@ -104,7 +110,7 @@ def read_document(path: str | Path, schema: str, *, largest: int = LARGEST) -> t
         for problem in problems(value, schema)
     ]
     if findings:
-        raise DocumentError(sorted(findings, key=lambda finding: finding.span.start))
+        raise DocumentError(sorted(findings, key=lambda finding: finding.span.start), {name: text})
     return value, positions
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from wnodes_engine.check.checked import SiteAttribute
 from wnodes_engine.documents import DocumentError, Positions, read_document
-from wnodes_engine.findings import Finding
+from wnodes_engine.findings import Finding, in_order
 from wnodes_engine.language.vocabulary import ATTRIBUTES, MEMBERS, Trust, Type
 from wnodes_engine.values import Image
 
@@ -61,7 +61,7 @@ class Plugin:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Where the daemon says no: requests waiting and in a call, bytes and entries of a call, calls at once."""
+    """Where the daemon says no: requests waiting, in a call; bytes, entries of a call; calls at once."""
 
     waiting: int = 1_000_000
     batch: int = 1_000
@@ -132,7 +132,7 @@ def load_site(path: str | Path) -> Site:
                 )
             )
     if findings:
-        raise DocumentError(findings)
+        raise DocumentError(in_order(findings), {str(path): positions.text})
 
     def names(key: str) -> frozenset[str] | None:
         return frozenset(value[key]) if key in value else None

@@ -142,10 +142,8 @@ def _element(item: syntax.Expr, element: Type, names: Names) -> str | None:
             unknown(item, element, names)
         case syntax.Text():
             words = MEMBERS[element]
-            mend = (
-                f"write `{item.value}`, without quotes" if item.value in words else f"write {listed(words)}"
-            )
-            names.report.add("E110", f"a {element} is a word, not a text", item.span, mend)
+            meant = f"`{item.value}`, without quotes" if item.value in words else f"one of {listed(words)}"
+            names.report.add("E110", f"a {element} is a word, not a text", item.span, f"write {meant}")
         case _:
             what = "texts" if element is Type.STRING else f"words for a {element}"
             mend = other_unit(item, element) if isinstance(item, syntax.Number) else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from wnodes_engine.check import checked, orders, preemption, quotas, shares, times
 from wnodes_engine.check.expressions import Typer
@@ -20,29 +20,20 @@ from wnodes_engine.language.source import Source, Span
 from wnodes_engine.language.vocabulary import REQUEST_PHASES, Attribute, Phase
 
 if TYPE_CHECKING:
+    from wnodes_engine.language.load import Program
     from wnodes_engine.site import Site
 
 Made = TypeVar("Made")
 Node = TypeVar("Node")
 
 
-class Program(Protocol):
-    """A policy with all that it includes: the statements in the order of reading, the main text first."""
-
-    @property
-    def policy(self) -> syntax.Policy:
-        """The policy; nothing is left to include in it."""
-
-    @property
-    def sources(self) -> tuple[Source, ...]:
-        """Every text that was read."""
-
-
 def check_policy(
     program: Program, site: Site | None = None
 ) -> tuple[checked.CheckedPolicy | None, list[Finding]]:
     """The checked policy, None if there are errors, and all findings in source order."""
-    checker = _Checker(program, site)
+    if program.policy is None:
+        return None, list(program.findings)
+    checker = _Checker(program.policy, program.sources, site)
     policy = checker.check()
     findings = in_order(checker.report.findings)
     return (None if has_errors(findings) else policy), findings
@@ -51,8 +42,9 @@ def check_policy(
 class _Checker:
     """One run over one policy; the order of the steps is that in which names become known."""
 
-    def __init__(self, program: Program, site: Site | None) -> None:
-        self.program = program
+    def __init__(self, policy: syntax.Policy, sources: Iterable[Source], site: Site | None) -> None:
+        self.policy = policy
+        self.sources = sources
         self.site = site
         self.report = Report()
         self.names = Names(self.report, site)
@@ -60,7 +52,7 @@ class _Checker:
         self.statements: dict[type[object], list[tuple[syntax.Statement, int | None]]] = {}
 
     def check(self) -> checked.CheckedPolicy:
-        policy = self.program.policy
+        policy = self.policy
         heading = policy.name_span or Span(policy.span.path, 1, 1, 1, 1, 0, 0)
         self._sort(policy.statements, None)
         self._site_attributes()
@@ -325,7 +317,7 @@ class _Checker:
     def _digest(self) -> str:
         """Of every text, and of what the site adds to its meaning."""
         digest = hashlib.sha256()
-        for source in self.program.sources:
+        for source in self.sources:
             digest.update(json.dumps(source.text).encode() + b"\n")
         own = [(a.name, a.type, a.trust, a.default) for a in self.site.attributes] if self.site else []
         digest.update(json.dumps([own, self.site.time_zone if self.site else "UTC"]).encode())
