@@ -1,0 +1,335 @@
+"""The HTTP API: what each call does. Thin: read, ask the service, show; the table of routes is at the end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+from starlette.requests import Request as Call
+from starlette.responses import Response
+from wnodes_engine import __version__, wire
+from wnodes_engine.site import Limits
+from wnodes_engine.values import Decision, Request
+
+from wnodes_daemon import views
+from wnodes_daemon.grouping import Busy
+from wnodes_daemon.openapi import Operation, Parameter
+from wnodes_daemon.problems import denied, failed, invalid
+from wnodes_daemon.records import Entry, Filter, State
+from wnodes_daemon.service import Service
+
+_BODY_SECONDS: Final = 20
+_encode: Final = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the handlers work with; `backends` tells how the batch systems answer."""
+
+    service: Service
+    known: wire.Known
+    limits: Limits
+    backends: Callable[[], tuple[views.BackendView, ...]]
+
+
+# ------------------------------------------------------------------ handlers
+
+
+async def submit(context: Context, call: Call) -> Response:
+    """Take in one request, or a list of them."""
+    forms = await _forms(context, call)
+    single = isinstance(forms, wire.RequestForm)
+    requests = _requests(context, forms)
+    try:
+        entries = await context.service.submit(requests)
+    except Busy:
+        raise failed(429, "the queue is full: ask again later") from None
+    items = [_item(entry) for entry in entries]
+    if not single:
+        return _answer(views.ItemsView(tuple(items)), 200)
+    item = items[0]
+    if item.problem is not None:
+        return _answer(item.problem, item.status, media="application/problem+json")
+    return _answer(item.request, 201, {"location": f"/v1/requests/{entries[0].id}"})
+
+
+async def show(context: Context, call: Call) -> Response:
+    """One request: its state, its decision (for a waiting one, why it waits now), and its attempts."""
+    id_ = _id(call)
+    entry = await context.service.show(id_)
+    if entry is None:
+        raise failed(404, f"there is no request {id_}")
+    return _answer(views.request_view(entry, await context.service.attempts(id_)))
+
+
+async def listing(context: Context, call: Call) -> Response:
+    """Requests, oldest first, by any of the filters; follow `next` until it is null."""
+    which = _filter(call.query_params, context.limits.page)
+    entries = await context.service.page(which)
+    following = str(entries[-1].id) if len(entries) == which.limit else None
+    return _answer(views.PageView(tuple(views.request_view(entry) for entry in entries), following))
+
+
+async def cancel(context: Context, call: Call) -> Response:
+    """Take a request back: a waiting one at once, one that runs as soon as the batch system has ended it."""
+    id_ = _id(call)
+    entry = await context.service.cancel(id_)
+    if entry is None:
+        over = await context.service.show(id_)
+        if over is None:
+            raise failed(404, f"there is no request {id_}")
+        raise failed(409, f"request {id_} is {over.state} already")
+    return _answer(views.request_view(entry), 202 if entry.cancelling else 200)
+
+
+async def decide(context: Context, call: Call) -> Response:
+    """What would become of one request, or of each of a list, if it came in now. Nothing changes."""
+    forms = await _forms(context, call)
+    decisions = tuple(context.service.decide(request) for request in _requests(context, forms))
+    if isinstance(forms, wire.RequestForm):
+        return _answer(decisions[0])
+    return _answer(views.DecisionsView(decisions))
+
+
+async def shares(context: Context, _: Call) -> Response:
+    """Every share: what it was promised, what it holds, and what it could still take."""
+    return _answer(views.SharesView(context.service.shares()))
+
+
+async def nodes(context: Context, _: Call) -> Response:
+    """Every node, and what our allocations hold of it."""
+    service = context.service
+    used = {name: [0, 0, 0] for name in service.nodes}
+    for allocation in service.state.running.values():
+        for place in allocation.placement:
+            on = used[place.node]
+            on[0] += allocation.claim.part.cores * place.parts
+            on[1] += allocation.claim.part.memory * place.parts
+            on[2] += 1
+    return _answer(
+        views.NodesView(
+            tuple(
+                views.NodeView(
+                    name=name,
+                    up=node.up,
+                    cores=node.cores,
+                    memory=node.memory,
+                    gpus=node.gpus,
+                    disk=node.disk,
+                    properties=tuple(sorted(node.properties)),
+                    used_cores=used[name][0],
+                    used_memory=used[name][1],
+                    allocations=used[name][2],
+                )
+                for name, node in sorted(service.nodes.items())
+            )
+        )
+    )
+
+
+async def health(context: Context, _: Call) -> Response:
+    """Whether the daemon, its store and its backends are well."""
+    service, backends = context.service, context.backends()
+    well = not service.broken and all(backend.answering for backend in backends)
+    return _answer(
+        views.HealthView(
+            status="ok" if well else "degraded",
+            version=__version__,
+            policy=service.policy.checked.name,
+            policy_digest=service.policy.digest,
+            now=views.time_of(service.now()),
+            waiting=len(service.state.waiting),
+            running=len(service.state.running),
+            nodes=len(service.nodes),
+            nodes_up=sum(node.up for node in service.nodes.values()),
+            store_error=service.broken,
+            backends=backends,
+        )
+    )
+
+
+# ------------------------------------------------------------------- reading
+
+
+async def _forms(context: Context, call: Call) -> wire.RequestForm | list[wire.RequestForm]:
+    try:
+        forms = wire.decode(await _body(call, context.limits.body))
+    except wire.WireError as error:
+        raise invalid(error) from None
+    if isinstance(forms, list) and len(forms) > context.limits.batch:
+        raise failed(413, f"a list holds at most {context.limits.batch} requests here: split it")
+    return forms
+
+
+def _requests(context: Context, forms: wire.RequestForm | list[wire.RequestForm]) -> list[Request]:
+    """The requests as the engine knows them; their ids and times of submission are the service's to give."""
+    now = context.service.now()
+    if isinstance(forms, wire.RequestForm):
+        return [_request(forms, now, context.known, "$")]
+    return [_request(form, now, context.known, f"$[{at}]") for at, form in enumerate(forms)]
+
+
+def _request(form: wire.RequestForm, now: int, known: wire.Known, path: str) -> Request:
+    try:
+        return wire.to_request(form, "", now, known)
+    except wire.WireError as error:
+        raise invalid(error.within(path)) from None
+
+
+async def _body(call: Call, most: int) -> bytes:
+    """The whole body, if it is JSON, not too large, and there in time."""
+    media = call.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media != "application/json":
+        # Also what keeps a web page in somebody's browser from submitting to a loopback port.
+        raise failed(415, f"the content type is {media or 'missing'!r}: send application/json")
+    too_large = failed(413, f"a body has at most {most} bytes here: split it")
+    if (length := call.headers.get("content-length", "")).isdigit() and int(length) > most:
+        raise too_large
+    body = bytearray()
+    try:
+        async with asyncio.timeout(_BODY_SECONDS):
+            async for chunk in call.stream():
+                body += chunk
+                if len(body) > most:
+                    raise too_large
+    except TimeoutError:
+        raise failed(
+            408, f"the body was not there after {_BODY_SECONDS} s", {"connection": "close"}
+        ) from None
+    return bytes(body)
+
+
+def _id(call: Call) -> int:
+    text = call.path_params["id"]
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise failed(404, f"there is no request {text[:40]!r}: ids are numbers")
+    return int(text)
+
+
+class _Query(msgspec.Struct, forbid_unknown_fields=True):
+    """The parameters of a listing, as they are written."""
+
+    state: tuple[State, ...] = ()
+    share: wire.Text | None = None
+    user: wire.Text | None = None
+    group: wire.Text | None = None
+    kind: wire.Kind | None = None
+    origin: wire.Origin | None = None
+    cursor: int = 0
+    limit: int | None = None
+
+
+def _filter(given: Mapping[str, str], most: int) -> Filter:
+    """The filter that the parameters ask for; ProblemError with the parameter's name."""
+    asked: dict[str, Any] = dict(given)
+    if "state" in asked:
+        asked["state"] = [state for state in asked["state"].split(",") if state]
+    try:
+        query = msgspec.convert(asked, _Query, strict=False)
+    except msgspec.ValidationError as error:
+        raise invalid(_wrong_parameter(error)) from None
+    for name, number, low, high in (
+        ("cursor", query.cursor, 0, 1 << 60),
+        ("limit", query.limit or 0, 0 if query.limit is None else 1, most),
+    ):
+        if not low <= number <= high:
+            raise invalid(wire.WireError(f"?{name}", f"this has to be from {low} to {high}"))
+    return Filter(
+        states=query.state,
+        share=query.share,
+        user=query.user,
+        group=query.group,
+        kind=query.kind,
+        origin=query.origin,
+        after=query.cursor,
+        limit=query.limit or min(100, most),
+    )
+
+
+def _wrong_parameter(error: msgspec.ValidationError) -> wire.WireError:
+    message, _, where = str(error).partition(" - at `$")
+    help_ = f"states are {', '.join(State)}" if where.startswith(".state") else None
+    if message.startswith("Object contains unknown field"):
+        help_ = f"known here: {', '.join(_Query.__struct_fields__)}"
+    message = message.replace("Object contains unknown field", "there is no parameter").replace("`", "'")
+    return wire.WireError("?" + where.strip("`.").partition("[")[0], message, help_)
+
+
+# ------------------------------------------------------------------ answering
+
+
+def _item(entry: Entry) -> views.ItemView:
+    if entry.state is State.DENIED and entry.decision is not None:
+        return views.ItemView(403, problem=denied(entry.decision))
+    return views.ItemView(201, request=views.request_view(entry))
+
+
+def _answer(
+    body: object, status: int = 200, headers: Mapping[str, str] | None = None, media: str = "application/json"
+) -> Response:
+    return Response(_encode(body), status, headers, media)
+
+
+# --------------------------------------------------------------------- routes
+
+_ONE: Final = Parameter("id", "path", "the id that was given when the request was taken in")
+_WRITE: Final = (400, 408, 413, 415, 429, 503)
+
+OPERATIONS: Final = (
+    Operation(
+        "POST",
+        "/v1/requests",
+        submit,
+        body=(wire.RequestForm, wire.RequestForms),
+        answers={201: views.RequestView, 200: views.ItemsView},
+        problems=(*_WRITE, 403),
+    ),
+    Operation(
+        "GET",
+        "/v1/requests",
+        listing,
+        answers={200: views.PageView},
+        problems=(400, 503),
+        parameters=(
+            Parameter("state", "query", f"one or several, with commas between: {', '.join(State)}"),
+            Parameter("share", "query", "a share, with everything below it, such as grid.lhc"),
+            Parameter("user", "query", "who asked"),
+            Parameter("group", "query", "the group of who asked"),
+            Parameter("kind", "query", "job, vmjob, vm or pool"),
+            Parameter("origin", "query", "local, grid or cloud"),
+            Parameter("cursor", "query", "the `next` of the page before"),
+            Parameter("limit", "query", "how many at most; 100 if left out"),
+        ),
+    ),
+    Operation(
+        "GET",
+        "/v1/requests/{id}",
+        show,
+        answers={200: views.RequestView},
+        problems=(404, 503),
+        parameters=(_ONE,),
+    ),
+    Operation(
+        "DELETE",
+        "/v1/requests/{id}",
+        cancel,
+        answers={200: views.RequestView, 202: views.RequestView},
+        problems=(404, 409, 429, 503),
+        parameters=(_ONE,),
+    ),
+    Operation(
+        "POST",
+        "/v1/decisions",
+        decide,
+        body=(wire.RequestForm, wire.RequestForms),
+        answers={200: (Decision, views.DecisionsView)},
+        problems=(400, 408, 413, 415, 429),
+    ),
+    Operation("GET", "/v1/shares", shares, answers={200: views.SharesView}),
+    Operation("GET", "/v1/nodes", nodes, answers={200: views.NodesView}),
+    Operation("GET", "/v1/health", health, answers={200: views.HealthView}),
+)
+"""Every call of the API: what is served, and what the OpenAPI document tells."""

@@ -1,0 +1,108 @@
+"""The ASGI application: the table of operations as routes, every failure as a problem, no more calls than wanted."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.requests import Request as Call
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from wnodes_daemon.api import OPERATIONS, Context
+from wnodes_daemon.grouping import Busy
+from wnodes_daemon.openapi import Operation, document
+from wnodes_daemon.problems import TITLES, ProblemError, problem, respond
+from wnodes_daemon.store import StoreUnavailable
+
+_log: Final = logging.getLogger(__name__)
+
+DOCUMENT: Final = "/v1/openapi.json"
+
+
+def application(context: Context) -> ASGIApp:
+    """The API of one daemon."""
+    by_path: dict[str, list[Operation]] = defaultdict(list)
+    for operation in OPERATIONS:
+        by_path[operation.path].append(operation)
+    text = msgspec.json.encode(document(OPERATIONS))
+
+    async def describe(_: Call) -> Response:
+        return Response(text, media_type="application/json")
+
+    routes = [_route(context, path, operations) for path, operations in by_path.items()]
+    served = Starlette(
+        routes=[*routes, Route(DOCUMENT, describe, methods=["GET"])],
+        exception_handlers={HTTPException: _not_here, Exception: _fault},
+    )
+    return _Bounded(served, context.limits.connections)
+
+
+def _route(context: Context, path: str, operations: list[Operation]) -> Route:
+    handlers = {operation.method: operation.handler for operation in operations}
+    if "GET" in handlers:
+        handlers["HEAD"] = handlers["GET"]
+
+    async def endpoint(call: Call) -> Response:
+        return await _answered(context, call, handlers[call.method])
+
+    return Route(path, endpoint, methods=list(handlers))
+
+
+async def _answered(
+    context: Context, call: Call, handler: Callable[[Context, Call], Awaitable[Response]]
+) -> Response:
+    try:
+        return await handler(context, call)
+    except ProblemError as error:
+        return respond(error.problem, error.headers)
+    except StoreUnavailable as error:
+        return respond(problem(503, f"nothing was changed: {error}"))
+    except Busy:
+        return respond(problem(429, "too many calls are waiting: ask again later"))
+    except ClientDisconnect:
+        return Response(status_code=400)  # there is nobody to read it
+
+
+async def _not_here(call: Call, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 404
+    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+    if status == 405:
+        detail = f"{call.method} is not one of the methods here: {headers.get('Allow', '')}"
+    else:
+        detail = f"there is nothing at {call.url.path[:200]}: see {DOCUMENT} for what there is"
+    return respond(problem(status if status in TITLES else 404, detail), headers)
+
+
+async def _fault(call: Call, error: Exception) -> Response:
+    _log.error("a call failed", exc_info=error, extra={"method": call.method, "path": call.url.path})
+    return respond(problem(500, "the call could not be finished; the daemon's log says more"))
+
+
+class _Bounded:
+    """Turns calls away while `most` are under way, instead of making all of them wait."""
+
+    def __init__(self, app: ASGIApp, most: int) -> None:
+        self._app = app
+        self._most = most
+        self._under_way = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if self._under_way >= self._most:
+            await respond(problem(429, "too many calls at one time: ask again later"))(scope, receive, send)
+            return
+        self._under_way += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._under_way -= 1

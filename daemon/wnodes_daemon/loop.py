@@ -1,0 +1,257 @@
+"""The scheduling loop: places what fits, carries it out through the backends, and watches what becomes of it.
+
+A dispatch is recorded before it is submitted, submitted held, its id recorded, and only then released.
+Nothing here keeps the API waiting: every call of a backend has a time limit and a task of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import Final, TypeVar
+
+from wnodes_engine.backend import (
+    Action,
+    ActionOutcome,
+    BackendUnavailable,
+    BatchBackend,
+    JobRef,
+    SlotRequest,
+    Snapshot,
+    Verdict,
+)
+
+from wnodes_daemon.grouping import Busy, Grouped
+from wnodes_daemon.reconcile import Plan, compare
+from wnodes_daemon.records import Dispatch, Step
+from wnodes_daemon.service import Service
+from wnodes_daemon.store import StoreUnavailable
+
+R = TypeVar("R")
+
+_log: Final = logging.getLogger(__name__)
+_LIMIT: Final = 60.0  # seconds for one answer of a backend
+_AT_ONCE: Final = 32  # submissions under way to one backend
+_REST: Final = 0.02  # seconds between two passes, so that arrivals share one
+_SHORTEST_PAUSE: Final = 0.5
+_LONGEST_PAUSE: Final = 30.0
+
+
+class Line:
+    """One backend as the daemon sees it: the way there, and how it has answered."""
+
+    def __init__(self, backend: BatchBackend) -> None:
+        self.backend = backend
+        self.name = backend.name
+        self.answering_since: int | None = None
+        self.last_error = ""
+        self.in_hand: set[str] = set()
+        self.missing: frozenset[str] = frozenset()
+        self.slots = asyncio.Semaphore(_AT_ONCE)
+        self.release: Grouped[JobRef, ActionOutcome] = Grouped(self._release)
+
+    async def _release(self, refs: list[JobRef]) -> Sequence[ActionOutcome]:
+        outcomes = await ask(self.backend.act(Action.RELEASE, refs), f"{self.name}: release")
+        return [outcomes[ref] for ref in refs]
+
+    async def snapshot(self, now: int) -> Snapshot:
+        """Ask for the whole farm, and remember whether it answered. Raises BackendUnavailable."""
+        try:
+            snapshot = await ask(self.backend.snapshot(), f"{self.name}: snapshot")
+        except BackendUnavailable as error:
+            if not self.last_error:
+                _log.warning("a backend does not answer", extra={"backend": self.name, "error": str(error)})
+            self.last_error, self.answering_since = str(error), None
+            raise
+        if self.answering_since is None:
+            _log.info("a backend answers", extra={"backend": self.name, "nodes": len(snapshot.nodes)})
+            self.answering_since = now
+        self.last_error = ""
+        return snapshot
+
+
+class Loop:
+    """Runs until it is cancelled. `settle` is how long a lost submission may take to appear, in seconds."""
+
+    def __init__(self, service: Service, lines: Mapping[str, Line], *, tick: float, settle: int) -> None:
+        self._service = service
+        self._lines = lines
+        self._tick = tick
+        self._settle = settle
+        self._carrying: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Place and watch, without end."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._placing())
+            for line in self._lines.values():
+                tasks.create_task(self._watching(line))
+
+    async def close(self) -> None:
+        """Let the submissions under way come to their end, as far as they do in time."""
+        if self._carrying:
+            await asyncio.wait(self._carrying, timeout=5)
+        for task in self._carrying:
+            task.cancel()
+
+    # ----------------------------------------------------------------- placing
+
+    async def _placing(self) -> None:
+        work = self._service.work_to_do
+        pause = _SHORTEST_PAUSE
+        while True:
+            try:
+                async with asyncio.timeout(self._tick):
+                    await work.wait()
+            except TimeoutError:
+                pass  # waiting alone changes priorities and opens windows
+            work.clear()
+            try:
+                if self._service.broken:
+                    await self._service.recover()
+                    _log.info("the store can be written again")
+                for dispatch, slot in await self._service.place():
+                    self._carry_out(dispatch, slot)
+                pause = _SHORTEST_PAUSE
+                await asyncio.sleep(_REST)
+            except (StoreUnavailable, Busy) as error:
+                _log.error("the store cannot be written", extra={"error": str(error)})
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def _carry_out(self, dispatch: Dispatch, slot: SlotRequest) -> None:
+        line = self._lines[dispatch.backend]
+        line.in_hand.add(dispatch.key)
+        task = asyncio.create_task(self._carry(line, dispatch, slot))
+        self._carrying.add(task)
+        task.add_done_callback(self._carrying.discard)
+
+    async def _carry(self, line: Line, dispatch: Dispatch, slot: SlotRequest) -> None:
+        said = {"request": dispatch.request, "key": dispatch.key, "backend": line.name}
+        try:
+            async with line.slots:
+                answer = await self._submit(line, dispatch, slot)
+            if answer is None:
+                await self._service.give_up(dispatch.key)
+            elif isinstance(answer, JobRef):
+                await self._service.step(dispatch.key, Step.HELD, ref=answer)
+                await self._release(line, dispatch, answer)
+                _log.info("dispatched", extra={**said, "job": answer.id, "nodes": slot.nodes})
+            elif answer.verdict is Verdict.REFUSED:
+                await self._service.refuse(dispatch.key, f"{line.name} refused the job: {answer.message}")
+                _log.warning("refused by the backend", extra={**said, "error": answer.message})
+            else:
+                _log.warning("a submission is unknown", extra={**said, "error": answer.message})
+        except (BackendUnavailable, StoreUnavailable, Busy) as error:
+            _log.warning("a dispatch is unfinished", extra={**said, "error": str(error)})
+        finally:
+            line.in_hand.discard(dispatch.key)
+
+    async def _submit(
+        self, line: Line, dispatch: Dispatch, slot: SlotRequest
+    ) -> JobRef | ActionOutcome | None:
+        """Submit; what was turned away for the moment is tried again, until it is taken back: None."""
+        pause = _SHORTEST_PAUSE
+        while True:
+            try:
+                answer = await ask(line.backend.submit(slot), f"{line.name}: submit")
+            except BackendUnavailable as error:
+                return ActionOutcome(Verdict.UNKNOWN, str(error))
+            if isinstance(answer, JobRef) or answer.verdict is not Verdict.PASSING:
+                return answer
+            if self._is_taken_back(dispatch):
+                return None
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    async def _release(self, line: Line, dispatch: Dispatch, ref: JobRef) -> None:
+        """Let a held job start, unless its request was taken back meanwhile."""
+        if self._is_taken_back(dispatch):
+            return
+        outcome = await line.release(ref)
+        if outcome.verdict is Verdict.DONE:
+            await self._service.step(dispatch.key, Step.RELEASED)
+
+    def _is_taken_back(self, dispatch: Dispatch) -> bool:
+        entry = self._service.entries.get(dispatch.request)
+        return entry is None or entry.cancelling
+
+    # ---------------------------------------------------------------- watching
+
+    async def _watching(self, line: Line) -> None:
+        pause = self._tick
+        while True:
+            try:
+                await self._watch(line)
+                pause = self._tick
+            except (BackendUnavailable, StoreUnavailable, Busy):
+                pause = min(2 * pause, _LONGEST_PAUSE)
+            await asyncio.sleep(pause)
+
+    async def _watch(self, line: Line) -> None:
+        """Look once. Accounting is read after the snapshot, so that what ended in between is seen to have."""
+        service = self._service
+        recorded = [
+            dispatch.key
+            for dispatch in service.dispatches.values()
+            if dispatch.backend == line.name and dispatch.key not in line.in_hand
+        ]
+        snapshot = await line.snapshot(service.now())
+        await self._take_in_endings(line)
+        for node in service.see_nodes(snapshot.nodes):
+            _log.info("a node has changed", extra={"node": node.name, "up": node.up})
+        dispatches = [service.dispatches[key] for key in recorded if key in service.dispatches]
+        plan = compare(
+            dispatches,
+            service.given_up,
+            snapshot.jobs,
+            cancelling={d.request for d in dispatches if service.entries[d.request].cancelling},
+            answering_since=line.answering_since or service.now(),
+            now=service.now(),
+            settle=self._settle,
+        )
+        await self._follow(line, plan)
+
+    async def _take_in_endings(self, line: Line) -> None:
+        cursor = await self._service.cursor(line.name)
+        while True:
+            endings, after = await ask(line.backend.finished(cursor), f"{line.name}: finished")
+            if after == cursor:
+                return
+            await self._service.endings(line.name, endings, after)
+            cursor = after
+
+    async def _follow(self, line: Line, plan: Plan) -> None:
+        service = self._service
+        steps: list[Awaitable[object]] = []
+        for dispatch, ref in plan.found:
+            _log.info("a lost submission was found", extra={"request": dispatch.request, "job": ref.id})
+            steps.append(service.step(dispatch.key, Step.HELD, ref=ref))
+        for dispatch in plan.give_up:
+            _log.warning("a submission never appeared", extra={"request": dispatch.request})
+            steps.append(service.give_up(dispatch.key))
+        steps += [service.step(dispatch.key, Step.RELEASED) for dispatch in plan.released]
+        steps += [service.step(dispatch.key, Step.RUNNING, started=at) for dispatch, at in plan.running]
+        steps += [self._release(line, dispatch, dispatch.ref) for dispatch in plan.release if dispatch.ref]
+        await asyncio.gather(*steps)
+        if plan.cancel:
+            await ask(line.backend.act(Action.CANCEL, plan.cancel), f"{line.name}: cancel")
+        missing = frozenset(dispatch.key for dispatch in plan.missing)
+        for dispatch in plan.missing:
+            if dispatch.key not in line.missing:
+                _log.warning("a job is not shown any more", extra={"request": dispatch.request})
+        line.missing = missing
+
+
+async def ask(answer: Awaitable[R], what: str) -> R:
+    """An answer of a backend within the time limit. Raises BackendUnavailable."""
+    try:
+        async with asyncio.timeout(_LIMIT):
+            return await answer
+    except TimeoutError:
+        raise BackendUnavailable(f"{what}: no answer within {_LIMIT:.0f} s") from None
+    except BackendUnavailable:
+        raise
+    except Exception as error:
+        raise BackendUnavailable(f"{what}: {type(error).__name__}: {error}") from error

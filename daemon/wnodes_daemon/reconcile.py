@@ -1,0 +1,72 @@
+"""Comparing what we recorded with what the batch system shows: pure, one plan of what is to be done."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Mapping
+from typing import Final
+
+import msgspec
+from wnodes_engine.backend import Job, JobRef, JobState
+
+from wnodes_daemon.records import Dispatch, Step
+
+_HAS_STARTED: Final = frozenset({JobState.RUNNING, JobState.SUSPENDED, JobState.ENDING})
+
+
+class Plan(msgspec.Struct):
+    """What is to be done, and what is to be known. Missing jobs are unknown, never over."""
+
+    found: list[tuple[Dispatch, JobRef]] = []
+    """The answer to the submission was lost, but the job is there: record its id, then release it."""
+    release: list[Dispatch] = []
+    """The id is recorded, and the job is still held."""
+    released: list[Dispatch] = []
+    """The job is free to start, but that was not recorded."""
+    running: list[tuple[Dispatch, int]] = []
+    """The job was seen to run, since then."""
+    cancel: list[JobRef] = []
+    """Jobs of requests that were taken back, and extra copies of what was given up."""
+    give_up: list[Dispatch] = []
+    """No job has appeared, though the batch system has answered for long enough."""
+    missing: list[Dispatch] = []
+    """The job was there once, and is not shown now."""
+
+
+def compare(
+    dispatches: Iterable[Dispatch],
+    given_up: Mapping[str, Dispatch],
+    jobs: Iterable[Job],
+    *,
+    cancelling: Container[int],
+    answering_since: int,
+    now: int,
+    settle: int,
+) -> Plan:
+    """The plan for one backend, from dispatches that were recorded before the jobs were listed.
+
+    The batch system has answered since `answering_since`; a submission without a trace is given up `settle`
+    seconds later.
+    """
+    plan = Plan()
+    by_key = {job.ref.key: job for job in jobs}
+    for dispatch in dispatches:
+        job = by_key.get(dispatch.key)
+        if job is not None and dispatch.ref is not None and job.ref != dispatch.ref:
+            job = None  # the key is ours, the job is not
+        if job is None:
+            if dispatch.step is not Step.SUBMITTING:
+                plan.missing.append(dispatch)
+            elif now - max(dispatch.created, answering_since) > settle:
+                plan.give_up.append(dispatch)
+        elif dispatch.ref is None:
+            plan.found.append((dispatch, job.ref))
+        elif dispatch.request in cancelling:
+            plan.cancel.append(job.ref)
+        elif job.state is JobState.HELD:
+            plan.release.append(dispatch)
+        elif job.state in _HAS_STARTED and dispatch.step is not Step.RUNNING:
+            plan.running.append((dispatch, job.started_at if job.started_at is not None else now))
+        elif dispatch.step is Step.HELD:
+            plan.released.append(dispatch)
+    plan.cancel.extend(by_key[key].ref for key in given_up if key in by_key)
+    return plan

@@ -1,0 +1,435 @@
+"""The one object that owns the state and the store; the API and the loop both go through it.
+
+Whatever changes anything is a command: a plain function that moves the memory and says what to write. The
+commands that arrive together run one after another, are committed together, and are answered only then. If
+the commit fails, none of them has happened: the memory is made anew from the store, as after a restart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, TypeVar
+
+import msgspec
+from wnodes_engine import core
+from wnodes_engine.backend import Ending, JobRef, JobState, SlotRequest
+from wnodes_engine.check.checked import UNLIMITED
+from wnodes_engine.core.policy import CompiledPolicy
+from wnodes_engine.values import Decision, Node, Outcome, Request, Route, ShareUse
+
+from wnodes_daemon.grouping import Busy, Grouped
+from wnodes_daemon.records import (
+    LIVE,
+    ORDER,
+    Change,
+    CursorChange,
+    Dispatch,
+    DispatchChange,
+    Entry,
+    EntryChange,
+    Filter,
+    NewDispatch,
+    NewEntry,
+    State,
+    Step,
+)
+from wnodes_daemon.store import Store, StoreUnavailable
+
+R = TypeVar("R")
+Changes = list[Change]
+
+_log: Final = logging.getLogger(__name__)
+_ENDED_AS: Final = {
+    JobState.DONE: State.DONE,
+    JobState.FAILED: State.FAILED,
+    JobState.CANCELLED: State.CANCELLED,
+}
+
+
+class Service:
+    """Requests, dispatches and decisions of one site. Used from one event loop only."""
+
+    def __init__(
+        self,
+        policy: CompiledPolicy,
+        nodes: Iterable[Node],
+        store: Store,
+        backends: Sequence[str],
+        *,
+        most_waiting: int = 1_000_000,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.policy = policy
+        self.nodes: dict[str, Node] = {node.name: node for node in nodes}
+        self.state = core.State(policy, self.nodes.values())
+        self.entries: dict[int, Entry] = {}
+        self.dispatches: dict[str, Dispatch] = {}
+        self.dispatch_of: dict[int, str] = {}
+        self.given_up: dict[str, Dispatch] = {}
+        self.work_to_do = asyncio.Event()
+        self.broken = ""
+        """Why the store cannot be written now; empty while it can."""
+        self._store = store
+        self._backends = backends
+        self._most_waiting = most_waiting
+        self._clock = clock
+        self._now = 0
+        self._next_id = 1
+        self._writer = ThreadPoolExecutor(1, "store-writer")
+        self._readers = ThreadPoolExecutor(4, "store-reader")
+        self._commands: Grouped[Callable[[Changes], Any], Any] = Grouped(self._perform, most=256)
+
+    # ------------------------------------------------------------------ reading
+
+    def now(self) -> int:
+        """Seconds since the epoch; it never goes back, whatever the clock does."""
+        self._now = max(self._now, int(self._clock()))
+        return self._now
+
+    def decide(self, request: Request) -> Decision:
+        """What would become of the request now, with every reason; nothing changes."""
+        return core.decide(self.state, request, self.now())
+
+    def shares(self) -> tuple[ShareUse, ...]:
+        """Every share, promised and used, the farm first."""
+        return self.state.shares(self.now())
+
+    async def show(self, id_: int) -> Entry | None:
+        """One request; a waiting one with the decision of this moment. Raises StoreUnavailable."""
+        entry = await self._read(self._store.entry, id_)
+        if entry is not None and (request := self.state.waiting.get(str(id_))) is not None:
+            return msgspec.structs.replace(entry, decision=self.decide(request))
+        return entry
+
+    async def attempts(self, id_: int) -> list[Dispatch]:
+        """How a request was carried out so far. Raises StoreUnavailable."""
+        return await self._read(self._store.attempts, id_)
+
+    async def page(self, which: Filter) -> list[Entry]:
+        """The next requests of a listing. Raises StoreUnavailable."""
+        return await self._read(self._store.page, which)
+
+    async def cursor(self, backend: str) -> str:
+        """How far the accounting of a backend was taken in. Raises StoreUnavailable."""
+        return await self._read(self._store.cursor, backend)
+
+    # ------------------------------------------------------------- the requests
+
+    async def submit(self, requests: Sequence[Request]) -> list[Entry]:
+        """Take requests in, in their order; ids and times of submission are given here.
+
+        A request that the policy denies comes back in the state `denied` and with the id 0: it is not kept.
+        Raises Busy and StoreUnavailable; then none of them was taken in.
+        """
+        if len(self.state.waiting) + len(requests) > self._most_waiting:
+            raise Busy
+
+        def command(changes: Changes) -> list[Entry]:
+            now = self.now()
+            return [self._admit(request, now, changes) for request in requests]
+
+        entries = await self._do(command)
+        self.work_to_do.set()
+        return entries
+
+    async def cancel(self, id_: int) -> Entry | None:
+        """Take a request back; None if it is not there or over. Raises Busy and StoreUnavailable."""
+
+        def command(changes: Changes) -> Entry | None:
+            if (entry := self.entries.get(id_)) is None:
+                return None
+            now = self.now()
+            if self.state.cancel(str(id_), now):
+                return self._move(entry, changes, state=State.CANCELLED, ended=now)
+            return self._move(entry, changes, cancelling=True)
+
+        return await self._do(command)
+
+    # ------------------------------------------------- what the loop finds to do
+
+    async def place(self) -> list[tuple[Dispatch, SlotRequest]]:
+        """Start what fits: what comes back is to be submitted. Raises Busy and StoreUnavailable."""
+
+        def command(changes: Changes) -> list[tuple[Dispatch, SlotRequest]]:
+            now = self.now()
+            return [
+                carried
+                for start in self.state.schedule(now)
+                if (carried := self._begin(start, now, changes)) is not None
+            ]
+
+        return await self._do(command)
+
+    async def step(self, key: str, step: Step, ref: JobRef | None = None, started: int | None = None) -> bool:
+        """Record that a dispatch has come as far as this; False if it is over or was further already."""
+
+        def command(changes: Changes) -> bool:
+            dispatch = self.dispatches.get(key)
+            if dispatch is None or ORDER[dispatch.step] >= ORDER[step]:
+                return False
+            self._progress(
+                msgspec.structs.replace(
+                    dispatch,
+                    step=step,
+                    ref=ref or dispatch.ref,
+                    started=started if started is not None else dispatch.started,
+                ),
+                changes,
+            )
+            if step is Step.RUNNING:
+                self._move(self.entries[dispatch.request], changes, state=State.RUNNING, started=started)
+            return True
+
+        return await self._do(command)
+
+    async def endings(self, backend: str, endings: Sequence[Ending], cursor: str) -> int:
+        """Take in what accounting says; returns how many of our dispatches are over by it."""
+
+        def command(changes: Changes) -> int:
+            over = [ending for ending in endings if self._is_ours(ending)]
+            for ending in over:
+                self._end(ending, changes)
+            changes.append(CursorChange(backend, cursor))
+            return len(over)
+
+        over = await self._do(command)
+        if over:
+            self.work_to_do.set()
+        return over
+
+    async def refuse(self, key: str, message: str) -> None:
+        """The batch system will not have it: the request has failed."""
+
+        def command(changes: Changes) -> None:
+            if (dispatch := self.dispatches.get(key)) is not None:
+                self._release(dispatch, changes, State.FAILED, message=message)
+
+        await self._do(command)
+        self.work_to_do.set()
+
+    async def give_up(self, key: str) -> None:
+        """No job of this dispatch has appeared: its request waits again, or ends if it was cancelled."""
+
+        def command(changes: Changes) -> None:
+            dispatch = self.dispatches.pop(key, None)
+            if dispatch is None:
+                return
+            over = msgspec.structs.replace(dispatch, step=Step.GIVEN_UP)
+            changes.append(DispatchChange(over))
+            self.given_up[key] = over
+            del self.dispatch_of[dispatch.request]
+            entry, now = self.entries[dispatch.request], self.now()
+            if entry.cancelling:
+                self.state.finish(entry.request.id, now)
+                self._move(entry, changes, state=State.CANCELLED, ended=now)
+            else:
+                self.state.requeue(entry.request.id, now)
+                self._move(entry, changes, state=State.WAITING, decision=None)
+
+        await self._do(command)
+        self.work_to_do.set()
+
+    def see_nodes(self, nodes: Iterable[Node]) -> list[Node]:
+        """Take in the nodes as a backend shows them; returns those that have changed."""
+        changed = [node for node in nodes if self.nodes.get(node.name) != node]
+        for node in changed:
+            self.nodes[node.name] = node
+            self.state.set_node(node)
+        if changed:
+            self.work_to_do.set()
+        return changed
+
+    # ---------------------------------------------------- restart, reload, close
+
+    async def recover(self) -> None:
+        """Make the memory anew from the store. Raises StoreUnavailable."""
+        loop = asyncio.get_running_loop()
+        stored = await loop.run_in_executor(self._writer, self._load)
+        if changes := self._rebuild(self.policy, *stored):
+            await loop.run_in_executor(self._writer, self._store.commit, changes)
+        self.broken = ""
+        self.work_to_do.set()
+
+    async def reload(self, policy: CompiledPolicy) -> None:
+        """Go on under another policy; what waits and is not admitted by it is denied."""
+
+        def command(changes: Changes) -> None:
+            entries, dispatches = list(self.entries.values()), list(self.dispatches.values())
+            given_up = list(self.given_up.values())
+            changes += self._rebuild(policy, self._next_id - 1, entries, dispatches, given_up)
+
+        await self._do(command)
+        self.work_to_do.set()
+
+    async def close(self) -> None:
+        """Wait for the last write, and let go of the store."""
+        self._writer.shutdown(wait=True)
+        self._readers.shutdown(wait=True)
+        self._store.close()
+
+    def _load(self) -> tuple[int, list[Entry], list[Dispatch], list[Dispatch]]:
+        store, yesterday = self._store, int(self._clock()) - 86400
+        return store.last_id(), store.live(), store.live_dispatches(), store.given_up(yesterday)
+
+    def _rebuild(
+        self,
+        policy: CompiledPolicy,
+        last_id: int,
+        entries: Sequence[Entry],
+        dispatches: Sequence[Dispatch],
+        given_up: Sequence[Dispatch],
+    ) -> Changes:
+        now, changes = self.now(), Changes()
+        for place in (place for dispatch in dispatches for place in dispatch.placement):
+            if place.node not in self.nodes:  # it was there once, and something of ours is on it
+                self.nodes[place.node] = Node(place.node, cores=0, memory=0, up=False)
+        self.policy, self.state = policy, core.State(policy, self.nodes.values())
+        self.dispatches = {dispatch.key: dispatch for dispatch in dispatches}
+        self.dispatch_of = {dispatch.request: dispatch.key for dispatch in dispatches}
+        self.given_up = {dispatch.key: dispatch for dispatch in given_up}
+        self.entries = {entry.id: entry for entry in entries}
+        self._next_id = max(self._next_id, last_id + 1)
+        for entry in entries:
+            if (key := self.dispatch_of.get(entry.id)) is not None:
+                self._take_up(entry, self.dispatches[key])
+            else:
+                decision = self.state.submit(entry.request, now)
+                if decision.outcome is Outcome.DENY:
+                    self._move(entry, changes, state=State.DENIED, decision=decision, ended=now)
+        return changes
+
+    def _take_up(self, entry: Entry, dispatch: Dispatch) -> None:
+        try:
+            self.state.start(entry.request, dispatch.placement, dispatch.started or dispatch.created)
+        except ValueError:
+            _log.error("the policy has no share for a running request", extra={"request": entry.id})
+
+    # ------------------------------------------------------------ inside commands
+
+    async def _do(self, command: Callable[[Changes], R]) -> R:
+        """Run a command; returns when what it changed is on the disk. Raises Busy and StoreUnavailable."""
+        result: R = await self._commands(command)
+        return result
+
+    async def _perform(self, commands: list[Callable[[Changes], Any]]) -> list[Any]:
+        if self.broken:
+            raise StoreUnavailable(self.broken)
+        changes: Changes = []
+        try:
+            results = [command(changes) for command in commands]
+            if changes:
+                await asyncio.get_running_loop().run_in_executor(self._writer, self._store.commit, changes)
+        except Exception as error:  # whatever it was, the memory is ahead of the store now
+            self.broken = str(error) or type(error).__name__
+            if not isinstance(error, StoreUnavailable):
+                _log.exception("a command went wrong")
+            self.work_to_do.set()
+            raise StoreUnavailable(self.broken) from error
+        return results
+
+    def _admit(self, request: Request, now: int, changes: Changes) -> Entry:
+        id_ = self._next_id
+        request = msgspec.structs.replace(request, id=str(id_), submitted=now)
+        decision = self.state.submit(request, now)
+        if decision.outcome is Outcome.DENY:
+            return Entry(0, request, State.DENIED, decision.share, decision=decision)
+        self._next_id += 1
+        entry = self.entries[id_] = Entry(id_, request, State.WAITING, decision.share)
+        changes.append(NewEntry(entry))
+        return entry
+
+    def _begin(self, start: core.Start, now: int, changes: Changes) -> tuple[Dispatch, SlotRequest] | None:
+        request, decision = start.request, start.decision
+        entry = self.entries[int(request.id)]
+        backend = backend_of(decision.route, self._backends)
+        if backend is None:
+            self.state.finish(request.id, now)
+            message = f"no backend carries this out: the policy routes it to {decision.route}"
+            self._move(entry, changes, state=State.FAILED, ended=now, message=message)
+            return None
+        dispatch = Dispatch(secrets.token_hex(12), entry.id, backend, decision.placement, now)
+        self.dispatches[dispatch.key] = dispatch
+        self.dispatch_of[entry.id] = dispatch.key
+        changes.append(NewDispatch(dispatch))
+        self._move(entry, changes, state=State.STARTING, share=decision.share, decision=decision)
+        return dispatch, slot_of(dispatch, self.state.running[request.id], decision.route)
+
+    def _is_ours(self, ending: Ending) -> bool:
+        """Ids are used again, and keys can be copied: all of what was recorded has to be the same."""
+        dispatch = self.dispatches.get(ending.ref.key)
+        return dispatch is not None and (dispatch.ref is None or dispatch.ref == ending.ref)
+
+    def _end(self, ending: Ending, changes: Changes) -> None:
+        dispatch = self.dispatches[ending.ref.key]
+        state = _ENDED_AS.get(ending.state, State.FAILED)
+        if state is State.FAILED and self.entries[dispatch.request].cancelling:
+            state = State.CANCELLED  # many a batch system calls a killed job a failed one
+        if ending.started_at is not None and dispatch.started is None:
+            dispatch = msgspec.structs.replace(dispatch, started=ending.started_at)
+        message = "" if state is not State.FAILED or ending.exit_status is not None else "its node failed"
+        self._release(
+            msgspec.structs.replace(dispatch, ref=ending.ref),
+            changes,
+            state,
+            message=message,
+            started=dispatch.started,
+            ended=ending.ended_at,
+            exit_status=ending.exit_status,
+        )
+
+    def _release(self, dispatch: Dispatch, changes: Changes, state: State, **more: Any) -> None:
+        """A dispatch is over, and its request with it."""
+        changes.append(DispatchChange(msgspec.structs.replace(dispatch, step=Step.ENDED)))
+        del self.dispatches[dispatch.key], self.dispatch_of[dispatch.request]
+        entry, now = self.entries[dispatch.request], self.now()
+        if entry.request.id in self.state.running:
+            self.state.finish(entry.request.id, now)
+        self._move(entry, changes, **{"state": state, "ended": now, **more})
+
+    def _progress(self, dispatch: Dispatch, changes: Changes) -> None:
+        self.dispatches[dispatch.key] = dispatch
+        changes.append(DispatchChange(dispatch))
+
+    def _move(self, entry: Entry, changes: Changes, **to: Any) -> Entry:
+        moved = msgspec.structs.replace(entry, **to)
+        changes.append(EntryChange(moved))
+        if moved.state in LIVE:
+            self.entries[moved.id] = moved
+        else:
+            del self.entries[moved.id]
+        return moved
+
+    async def _read(self, read: Callable[..., R], *arguments: Any) -> R:
+        return await asyncio.get_running_loop().run_in_executor(self._readers, read, *arguments)
+
+
+def backend_of(route: Route | None, backends: Sequence[str]) -> str | None:
+    """The batch system that wins the cores: the route's own, or the only one where the policy names none."""
+    if route is None:
+        return backends[0] if len(backends) == 1 else None
+    name = route.through or route.target
+    return name if name in backends else None
+
+
+def slot_of(dispatch: Dispatch, allocation: core.Allocation, route: Route | None) -> SlotRequest:
+    """What to ask of the batch system; machines get a bait, which runs as the service itself."""
+    request, claim = allocation.request, allocation.claim
+    return SlotRequest(
+        key=dispatch.key,
+        name=f"wnodes-{dispatch.request}",
+        user=request.user if request.kind == "job" else "",
+        cores=claim.part.cores,
+        memory=claim.part.memory,
+        count=claim.parts,
+        gpus=claim.part.gpus,
+        disk=claim.part.disk,
+        walltime=None if claim.walltime >= UNLIMITED else claim.walltime,
+        queue=route.queue if route is not None else None,
+        account=route.account if route is not None else None,
+        nodes=tuple((place.node, place.parts) for place in dispatch.placement),
+    )

@@ -1,0 +1,171 @@
+"""What the API answers with: one type for each body, shared by the daemon, its clients and the document."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import msgspec
+from wnodes_engine.values import Decision, Placement, ShareUse
+from wnodes_engine.wire import RequestForm, from_request
+
+from wnodes_daemon.records import Dispatch, Entry, State, Step
+
+
+class FieldError(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is wrong with one field: `path` is `$.cores`, or `$[3].cores` in a list."""
+
+    path: str
+    message: str
+    help: str | None = None
+
+
+class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Why a call did not succeed, as RFC 9457 has it. `decision` is there where the policy denies."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: tuple[FieldError, ...] = ()
+    decision: Decision | None = None
+
+
+class AttemptView(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One attempt to carry a request out, and how far it has come; `job` is the batch system's id."""
+
+    backend: str
+    step: Step
+    nodes: tuple[Placement, ...]
+    created: datetime
+    job: str | None = None
+    started: datetime | None = None
+
+
+class RequestView(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A request and what has become of it. While it waits, `decision` says why, as of now."""
+
+    id: str
+    state: State
+    request: RequestForm
+    submitted: datetime
+    share: str | None = None
+    started: datetime | None = None
+    ended: datetime | None = None
+    exit_status: int | None = None
+    cancelling: bool = False
+    message: str = ""
+    decision: Decision | None = None
+    attempts: tuple[AttemptView, ...] = ()
+
+
+class ItemView(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What became of one request of a list: `request` with status 201, else `problem`."""
+
+    status: int
+    request: RequestView | None = None
+    problem: Problem | None = None
+
+
+class ItemsView(msgspec.Struct, frozen=True):
+    """What became of each request of a list, in its order."""
+
+    items: tuple[ItemView, ...]
+
+
+class PageView(msgspec.Struct, frozen=True):
+    """Some of the requests, oldest first; `next` is the cursor of the following page, null on the last."""
+
+    requests: tuple[RequestView, ...]
+    next: str | None = None
+
+
+class DecisionsView(msgspec.Struct, frozen=True):
+    """A decision for each request of a list, in its order."""
+
+    decisions: tuple[Decision, ...]
+
+
+class SharesView(msgspec.Struct, frozen=True):
+    """Every share, the farm first, each before its children; memory and disk in MiB."""
+
+    shares: tuple[ShareUse, ...]
+
+
+class NodeView(msgspec.Struct, frozen=True):
+    """A worker node, and what our allocations hold of it; memory and disk in MiB."""
+
+    name: str
+    up: bool
+    cores: int
+    memory: int
+    gpus: int
+    disk: int
+    properties: tuple[str, ...]
+    used_cores: int
+    used_memory: int
+    allocations: int
+
+
+class NodesView(msgspec.Struct, frozen=True):
+    """All nodes, by name."""
+
+    nodes: tuple[NodeView, ...]
+
+
+class BackendView(msgspec.Struct, frozen=True):
+    """How a backend answers. `missing` counts jobs of ours that it does not show any more."""
+
+    name: str
+    answering: bool
+    error: str
+    missing: int
+
+
+class HealthView(msgspec.Struct, frozen=True):
+    """Whether all is well: `status` is `ok`, or `degraded` with the reason in what follows."""
+
+    status: str
+    version: str
+    policy: str
+    policy_digest: str
+    now: datetime
+    waiting: int
+    running: int
+    nodes: int
+    nodes_up: int
+    store_error: str
+    backends: tuple[BackendView, ...]
+
+
+def time_of(seconds: int) -> datetime:
+    """Seconds since the epoch as the API shows them: RFC 3339, UTC."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def request_view(entry: Entry, attempts: list[Dispatch] | None = None) -> RequestView:
+    """A request as the API shows it."""
+    return RequestView(
+        id=str(entry.id),
+        state=entry.state,
+        request=from_request(entry.request),
+        submitted=time_of(entry.request.submitted),
+        share=entry.share,
+        started=time_of(entry.started) if entry.started is not None else None,
+        ended=time_of(entry.ended) if entry.ended is not None else None,
+        exit_status=entry.exit_status,
+        cancelling=entry.cancelling,
+        message=entry.message,
+        decision=entry.decision,
+        attempts=tuple(_attempt_view(attempt) for attempt in attempts or ()),
+    )
+
+
+def _attempt_view(attempt: Dispatch) -> AttemptView:
+    return AttemptView(
+        backend=attempt.backend,
+        step=attempt.step,
+        nodes=attempt.placement,
+        created=time_of(attempt.created),
+        job=attempt.ref.id if attempt.ref is not None else None,
+        started=time_of(attempt.started) if attempt.started is not None else None,
+    )
