@@ -12,7 +12,7 @@ from starlette.requests import Request as Call
 from starlette.responses import Response
 from wnodes_engine import __version__, wire
 from wnodes_engine.site import Limits
-from wnodes_engine.values import Decision, Request
+from wnodes_engine.values import Decision, Kind, Origin, Request
 
 from wnodes_daemon import views
 from wnodes_daemon.grouping import Busy
@@ -216,8 +216,8 @@ class _Query(msgspec.Struct, forbid_unknown_fields=True):
     share: wire.Text | None = None
     user: wire.Text | None = None
     group: wire.Text | None = None
-    kind: wire.Kind | None = None
-    origin: wire.Origin | None = None
+    kind: Kind | None = None
+    origin: Origin | None = None
     cursor: int = 0
     limit: int | None = None
 

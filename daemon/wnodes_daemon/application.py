@@ -1,4 +1,4 @@
-"""The ASGI application: the table of operations as routes, every failure as a problem, no more calls than wanted."""
+"""The ASGI application: the operations as routes, every failure as a problem, calls within bounds."""
 
 from __future__ import annotations
 

@@ -371,6 +371,7 @@ class Service:
             state = State.CANCELLED  # many a batch system calls a killed job a failed one
         if ending.started_at is not None and dispatch.started is None:
             dispatch = msgspec.structs.replace(dispatch, started=ending.started_at)
+        _log.info("ended", extra={"request": dispatch.request, "key": dispatch.key, "as": state})
         message = "" if state is not State.FAILED or ending.exit_status is not None else "its node failed"
         self._release(
             msgspec.structs.replace(dispatch, ref=ending.ref),

@@ -72,13 +72,18 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Daemon:
-    """What wnodesd is told: `store` a file or a database URL, `tick` in seconds; paths are absolute."""
+    """What wnodesd is told: `store` a file or a URL, `tick` and `settle` in seconds; paths are absolute.
+
+    `settle` is how long the batch system must have answered before a submission whose answer was lost, and
+    of which nothing is seen, is made again. Without a socket the daemon listens on `host` and `port`.
+    """
 
     store: str
     socket: Path | None = None
     host: str = "127.0.0.1"
     port: int = 8642
     tick: float = 1.0
+    settle: int = 300
     limits: Limits = Limits()
     admins: frozenset[str] = frozenset()
     submitters: frozenset[str] = frozenset()
@@ -221,10 +226,12 @@ def _daemon(spec: Mapping[str, Any], folder: Path) -> Daemon:
     listen = spec.get("listen", {})
     store = spec.get("store", "wnodes.sqlite")
     said = {key: listen[key] for key in ("host", "port") if key in listen}
-    said |= {key: spec[key] for key in ("tick", "log") if key in spec}
+    said |= {key: spec[key] for key in ("tick", "settle", "log") if key in spec}
+    by_default = "wnodesd.sock" if not said.keys() & {"host", "port"} else None
+    path = listen.get("socket", by_default)
     return Daemon(
         store=store if "://" in store else str(folder / store),
-        socket=folder / listen["socket"] if "socket" in listen else None,
+        socket=folder / path if path is not None else None,
         limits=Limits(**spec.get("limits", {})),
         admins=frozenset(spec.get("admins", ())),
         submitters=frozenset(spec.get("submitters", ())),

@@ -58,6 +58,7 @@ class SimulatedBackend(BatchBackend):
         lines = self._record.lines()
         first = next(lines, None)
         origin = clock() if first is None else first.at
+        self._farm_id = f"{origin:.6f}"
         self._farm = Farm(name, nodes, self._options, origin, self._tell)
         if first is None:
             self._record.write(Line("farm", origin, name))
@@ -111,9 +112,10 @@ class SimulatedBackend(BatchBackend):
     async def finished(self, cursor: str) -> tuple[tuple[Ending, ...], str]:
         """The endings since `cursor`, at most 1,000 at a time."""
         await self._query("accounting")
-        since = int(cursor or 0)
+        farm, _, count = cursor.partition(":")
+        since = int(count) if farm == self._farm_id else 0  # a farm that was forgotten begins anew
         endings = tuple(self._farm.endings[since : since + _MOST_ENDINGS])
-        return endings, str(since + len(endings))
+        return endings, f"{self._farm_id}:{since + len(endings)}"
 
     async def doctor(self) -> tuple[Health, ...]:
         """What to know of a farm that is not real."""

@@ -1,0 +1,238 @@
+"""wnodesd: reads the site, takes up where it left off, serves the API and runs the loop until it is ended.
+
+Who asks (user, group, origin, roles) is believed as the body has it. That is right only because nobody but
+local processes reach the socket, and its mode and group say which.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+import sys
+import time
+from argparse import ArgumentParser
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Final
+
+import uvicorn
+from wnodes_engine import __version__
+from wnodes_engine.backend import BackendUnavailable, BatchBackend
+from wnodes_engine.commands.inputs import complain, read_policy
+from wnodes_engine.core.policy import CompiledPolicy
+from wnodes_engine.documents import DocumentError
+from wnodes_engine.findings import Finding
+from wnodes_engine.site import Site, load_site
+from wnodes_engine.values import Node
+from wnodes_engine.wire import Known
+
+from wnodes_daemon import listen, logs
+from wnodes_daemon.api import Context
+from wnodes_daemon.application import application
+from wnodes_daemon.loop import Line, Loop
+from wnodes_daemon.plugins import PluginError, load_backends, unserved
+from wnodes_daemon.service import Service
+from wnodes_daemon.store import Store, StoreError, StoreUnavailable
+from wnodes_daemon.views import BackendView
+
+_log: Final = logging.getLogger(__name__)
+_LONGEST_PAUSE: Final = 30.0
+
+
+class StartError(Exception):
+    """The daemon cannot run like this; the message says why, and how to mend it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a daemon is made of before it runs."""
+
+    site: Site
+    policy: CompiledPolicy
+    backends: Mapping[str, BatchBackend]
+    store: Store
+    bound: socket.socket
+    address: str
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the daemon; 0 when it was told to end, 1 when it cannot start, 2 for misuse."""
+    parser = ArgumentParser("wnodesd", description="Hold a site's requests, decide, and carry decisions out.")
+    parser.add_argument("--config", metavar="FILE", required=True, help="the site's description, site.yaml")
+    parser.add_argument("--version", action="version", version=f"wnodesd {__version__}")
+    args = parser.parse_args(argv)
+    try:
+        parts = assemble(load_site(args.config))
+    except DocumentError as error:
+        return complain(error)
+    except (StartError, PluginError, StoreError, listen.ListenError) as error:
+        sys.stderr.write(f"wnodesd: {error}\n")
+        return 1
+    logs.set_up(parts.site.daemon.log)
+    try:
+        asyncio.run(_Running(parts).run())
+    except StoreUnavailable as error:
+        _log.critical("cannot start", extra={"error": str(error)})
+        return 1
+    return 0
+
+
+def assemble(site: Site) -> Parts:
+    """Everything that can be wrong before anything runs.
+
+    Raises DocumentError, StartError, PluginError, StoreError and ListenError.
+    """
+    policy = load_policy(site)
+    backends = load_backends(site)
+    check_routes(policy, backends)
+    bound, address = listen.bind(site.daemon)
+    try:
+        store = Store(site.daemon.store)
+    except StoreError:
+        listen.unbind(bound)
+        raise
+    return Parts(site, policy, backends, store, bound, address)
+
+
+def load_policy(site: Site) -> CompiledPolicy:
+    """The site's policy, checked. Raises StartError and DocumentError."""
+    if site.policy is None:
+        raise StartError(f"{site.path}: no policy is named: add `policy: site.policy`")
+    return read_policy(str(site.policy), site)
+
+
+def check_routes(policy: CompiledPolicy, backends: Mapping[str, object]) -> None:
+    """Raises StartError for a route that nothing here can carry out."""
+    for route in unserved(policy.checked.routes, backends):
+        raise StartError(
+            f"{route.span.path}:{route.span.line}: the route leads to {route.through or route.target!r}, and "
+            f"the site has no backend of that name: backends are {', '.join(backends)}"
+        )
+    if not policy.checked.routes and len(backends) > 1:
+        raise StartError("the policy has no routes, and the site several backends: add `route job to …`")
+
+
+class _Running:
+    """One daemon from its start to its end."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._site = parts.site
+        self._known = Known.of(parts.site)
+        self._lines = {name: Line(backend) for name, backend in parts.backends.items()}
+        self._stop = asyncio.Event()
+
+    async def run(self) -> None:
+        """Until a signal says so."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        serving = asyncio.create_task(self._serve())
+        stopping = asyncio.create_task(self._stop.wait())
+        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not serving.done():
+            _log.info("ending")
+            serving.cancel()
+        stopping.cancel()
+        with suppress(asyncio.CancelledError):
+            await serving
+
+    async def _serve(self) -> None:
+        parts, daemon = self._parts, self._site.daemon
+        service = Service(
+            parts.policy,
+            await self._first_look(),
+            parts.store,
+            tuple(self._lines),
+            most_waiting=daemon.limits.waiting,
+        )
+        work = Loop(service, self._lines, tick=daemon.tick, settle=daemon.settle)
+        context = Context(service, self._known, daemon.limits, self._backend_views)
+        server = _Server(
+            uvicorn.Config(
+                application(context),
+                log_config=None,
+                access_log=False,
+                lifespan="off",
+                server_header=False,
+                proxy_headers=False,
+                timeout_graceful_shutdown=5,
+            )
+        )
+        try:
+            await service.recover()
+            asyncio.get_running_loop().add_signal_handler(
+                signal.SIGHUP, lambda: asyncio.ensure_future(self._reload(service))
+            )
+            _log.info(
+                "serving",
+                extra={
+                    "on": parts.address,
+                    "policy": parts.policy.checked.name,
+                    "digest": parts.policy.digest,
+                    "waiting": len(service.state.waiting),
+                    "running": len(service.state.running),
+                },
+            )
+            _log.warning("whoever reaches the socket is believed: requests say themselves whose they are")
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(server.serve(sockets=[parts.bound]))
+                tasks.create_task(work.run())
+        finally:
+            server.should_exit = True
+            await work.close()
+            for line in self._lines.values():
+                await line.backend.close()
+            await service.close()
+            listen.unbind(parts.bound)
+            _log.info("ended")
+
+    async def _first_look(self) -> list[Node]:
+        """The nodes of all backends: without them nothing can be decided, so this is waited for."""
+        nodes: dict[str, Node] = {}
+        for line in self._lines.values():
+            pause = 0.5
+            while True:
+                try:
+                    snapshot = await line.snapshot(int(time.time()))
+                except BackendUnavailable:
+                    await asyncio.sleep(pause)
+                    pause = min(2 * pause, _LONGEST_PAUSE)
+                else:
+                    nodes |= {node.name: node for node in snapshot.nodes}
+                    break
+        return list(nodes.values())
+
+    async def _reload(self, service: Service) -> None:
+        """Take up the policy as it is now, if it is sound; else the old one goes on."""
+        try:
+            policy = await asyncio.to_thread(load_policy, self._site)
+            check_routes(policy, self._lines)
+            await service.reload(policy)
+        except DocumentError as error:
+            _log.error("the new policy is not sound", extra={"findings": [_line(f) for f in error.findings]})
+        except (StartError, StoreUnavailable) as error:
+            _log.error("the new policy is not taken", extra={"error": str(error)})
+        else:
+            _log.info("the policy was reloaded", extra={"digest": policy.digest})
+
+    def _backend_views(self) -> tuple[BackendView, ...]:
+        return tuple(
+            BackendView(line.name, not line.last_error, line.last_error, len(line.missing))
+            for line in self._lines.values()
+        )
+
+
+class _Server(uvicorn.Server):
+    """Leaves the signals to us: they end the loop, too."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _line(finding: Finding) -> str:
+    return f"{finding.span.path}:{finding.span.line}: {finding.message}"
