@@ -138,6 +138,11 @@ class Typer:
             for side in (expr.left, expr.right):
                 self._natural(side, place)
             return None
+        if wanted in ELEMENT_OF:
+            named = next((s.dotted for s in (expr.left, expr.right) if isinstance(s, syntax.Name)), "roles")
+            mend = f'test for an element: `"…" in {named}`'
+            self._error("E110", "a set cannot be compared", expr.span, mend)
+            return None
         left, right = self.typed(expr.left, wanted, place), self.typed(expr.right, wanted, place)
         if left is None or right is None:
             return None
@@ -147,11 +152,6 @@ class Typer:
                 f"a {wanted} has no order: `{expr.op}` means nothing here",
                 expr.span,
                 "compare it with `==` or `!=`",
-            )
-            return None
-        if wanted in ELEMENT_OF:
-            self._error(
-                "E110", "two sets cannot be compared", expr.span, 'test for an element: `"…" in roles`'
             )
             return None
         self._check_site(left, right)
@@ -260,7 +260,11 @@ class Typer:
                 left, right = self._type_of(expr.left), self._type_of(expr.right)
                 if expr.op == "/" and left is right:
                     return Type.NUMBER
-                return right if left in (None, Type.NUMBER, Type.PERCENT) and right else left
+                types = [type_ for type_ in (left, right) if type_ in QUANTITIES]
+                return next(
+                    (type_ for type_ in types if type_ not in (Type.NUMBER, Type.PERCENT)),
+                    min(types, default=None),
+                )
             case syntax.Negative():
                 return self._type_of(expr.operand)
             case _:

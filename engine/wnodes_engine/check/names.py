@@ -81,7 +81,7 @@ class Names:
     def share(self, name: syntax.Name) -> int | None:
         """The index of the share with this path; None, and a finding, where there is none."""
         index = self.paths.get(name.dotted)
-        if index is None:
+        if index is None and self.paths:
             self.report.add("E102", f"there is no share `{name.dotted}`", name.span, self._meant_share(name))
         return index
 
@@ -151,9 +151,7 @@ class Names:
         known: frozenset[str] | Mapping[str, object] | None = getattr(self.site, _KEYS[what])
         return known
 
-    def _meant_share(self, name: syntax.Name) -> str | None:
-        if not self.paths:
-            return "the policy has no shares: begin with `share NAME 100%`"
+    def _meant_share(self, name: syntax.Name) -> str:
         last = name.parts[-1]
         same = [path for path in self.paths if path.rsplit(".", 1)[-1] == last]
         if len(same) == 1:

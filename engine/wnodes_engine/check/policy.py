@@ -243,7 +243,7 @@ class _Checker:
                     message = f"`{window.name}` and `{earlier.name}` overlap, and both change these shares"
                     notes = [Note(f"`{earlier.name}` changes them here", other.span)]
                     self.report.add(
-                        "E171", message, one.span, "let one window end where the other begins", notes
+                        "E171", message, one.name_span, "let one window end where the other begins", notes
                     )
 
     # ------------------------------------------------------- quotas, preemption

@@ -72,14 +72,6 @@ def _scope(scope: syntax.Scope, typer: Typer) -> tuple[str | int | None, checked
         nodes = names.nodes(scope.nodes)
         return None if nodes is None else (None, nodes)
     if scope.each:
-        if key == "nodes":
-            report.add(
-                "E140",
-                "a quota cannot be for each node",
-                scope.span,
-                'name the nodes: `quota for nodes "gpu*"`',
-            )
-            return None
         return None, None
     value = scope.value
     if key == "share":
@@ -87,7 +79,7 @@ def _scope(scope: syntax.Scope, typer: Typer) -> tuple[str | int | None, checked
             report.add(
                 "E140",
                 "a share is a name, not a text",
-                scope.span,
+                value.span if value else scope.span,
                 "write it without quotes: `quota for share grid`",
             )
             return None

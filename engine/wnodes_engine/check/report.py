@@ -40,7 +40,7 @@ def closest(word: str, known: Iterable[str]) -> str | None:
     folded = {other.lower(): other for other in words}
     if (same := folded.get(word.lower())) is not None:
         return same
-    near = get_close_matches(word[:80], words, 1, 0.7)
+    near = get_close_matches(word[:80], words, 1, 0.6)
     return near[0] if near else None
 
 

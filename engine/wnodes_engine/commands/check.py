@@ -8,7 +8,6 @@ from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
 from wnodes_engine.check.policy import check_policy
-from wnodes_engine.documents import DocumentError
 from wnodes_engine.findings import Finding, has_errors
 from wnodes_engine.frames import as_json, as_text, summary
 from wnodes_engine.language.load import load
@@ -46,6 +45,7 @@ def _check(files: list[str], site_file: str | None) -> tuple[list[Finding], dict
     site: Site | None = None
     usable = True
     if site_file is not None:
+        from wnodes_engine.documents import DocumentError
         from wnodes_engine.site import load_site
 
         try:
