@@ -16,6 +16,7 @@ COMMANDS: Final = {
     "check": "is this policy sound, by itself and at this site?",
     "eval": "one decision: a policy, a state of the farm, a request",
     "simulate": "replay a log of jobs under a policy",
+    "workload": "make a log of jobs out of the Lublin-Feitelson model",
 }
 """Each subcommand is the module of its name in `commands`."""
 

@@ -55,7 +55,7 @@ def nodes_of(entries: Sequence[Mapping[str, Any]], positions: Positions) -> tupl
         for name in names:
             nodes[name] = Node(name, entry["cores"], memory, gpus, disk, factor, properties, up)
     if findings:
-        raise DocumentError(findings)
+        raise DocumentError(findings, {positions.path: positions.text})
     return tuple(nodes.values())
 
 
@@ -139,11 +139,12 @@ def load_request(path: str | Path, now: int, known: Known, id: str = "request") 
     try:
         return to_request(convert(value), id, now, known)
     except WireError as error:
-        raise DocumentError([_wire_finding(error, positions)]) from None
+        finding = _wire_finding(error, positions)
+        raise DocumentError([finding], {positions.path: positions.text}) from None
 
 
-def restore(file: StateFile, policy: CompiledPolicy) -> tuple[State, int]:
-    """The state that the document describes, under a policy, and how many of its queue the policy denies.
+def restore(file: StateFile, policy: CompiledPolicy) -> tuple[State, list[str]]:
+    """The state that the document describes, under a policy, and the ids of its queue that the policy denies.
 
     What is denied does not wait. Raises DocumentError for what does not go together with the policy.
     """
@@ -168,10 +169,10 @@ def restore(file: StateFile, policy: CompiledPolicy) -> tuple[State, int]:
             where = file.positions.of_key(*(("use", share, whom) if share in known else ("use", share)))
             findings.append(Finding("E194", message, where, help=mend))
     if findings:
-        raise DocumentError(in_order(findings))
+        raise DocumentError(in_order(findings), {file.positions.path: file.positions.text})
     queue = sorted(file.queue, key=lambda request: request.submitted)
-    decisions = [state.submit(request, file.now) for request in queue]
-    return state, sum(decision.outcome is Outcome.DENY for decision in decisions)
+    denied = [request.id for request in queue if state.submit(request, file.now).outcome is Outcome.DENY]
+    return state, denied
 
 
 class _StateReader:
@@ -196,7 +197,7 @@ class _StateReader:
         queue = tuple(self._queued(entry, now, at) for at, entry in enumerate(value.get("queue", ())))
         use = tuple(self._use(value.get("use", {})))
         if self._findings:
-            raise DocumentError(in_order(self._findings))
+            raise DocumentError(in_order(self._findings), {positions.path: positions.text})
         return StateFile(
             now,
             nodes,

@@ -166,7 +166,7 @@ def load_mapping(path: str | Path) -> JobMapping:
         for at, rule in enumerate(value.get("rules", ()))
     )
     if read.findings:
-        raise DocumentError(read.findings)
+        raise DocumentError(read.findings, {positions.path: positions.text})
     return JobMapping(default, rules, value.get("seed", 0))
 
 

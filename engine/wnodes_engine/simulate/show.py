@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
@@ -9,12 +11,15 @@ from rich.text import Text
 
 from wnodes_engine.simulate.report import Report, Waits
 
+_COLUMNS = 100
 _MOST_GROUPS = 20
 _MOST_DENIALS = 10
 
 
-def show(report: Report, console: Console) -> None:
-    """Print the whole report."""
+def show(report: Report, console: Console | None = None) -> None:
+    """Print the whole report; on stdout, and 100 columns wide where that is no terminal."""
+    if console is None:
+        console = Console(width=None if sys.stdout.isatty() else _COLUMNS, highlight=False)
     days = _span(report.makespan)
     console.print(
         Text.assemble(

@@ -134,17 +134,17 @@ class SwfLog:
         try:
             size = self.path.stat().st_size or 1
             with self.path.open("rb") as raw:
-                zipped = raw.read(2) == b"\x1f\x8b"
-                raw.seek(0)
+                zipped = raw.peek(2)[:2] == b"\x1f\x8b"
                 file = cast("IO[bytes]", gzip.GzipFile(fileobj=raw) if zipped else raw)
+                seekable = raw.seekable()
                 while block := file.read(_BLOCK):
-                    self.read = min(1.0, raw.tell() / size)
+                    self.read = min(1.0, raw.tell() / size) if seekable else 0.0
                     text = rest + block
                     lines = text.split(b"\n")
                     rest = lines.pop()
                     if len(rest) > _LONGEST_LINE or max(map(len, lines), default=0) > _LONGEST_LINE:
                         long = next(n for n, line in enumerate([*lines, rest]) if len(line) > _LONGEST_LINE)
-                        self._refuse(at + long, 1, "this line is longer than 64 KiB", _NOT_SWF)
+                        self._refuse(at + long, "this line is longer than 64 KiB", _NOT_SWF)
                     plain = not text.translate(None, _PLAIN)
                     for at, line in enumerate(lines, at):  # noqa: B020 - counts on over the blocks
                         yield at, line, plain
@@ -152,11 +152,11 @@ class SwfLog:
                 if rest:
                     yield at, rest, False
         except EOFError:
-            self._refuse(at, 1, "the compressed file breaks off after this line", _FETCH)
+            self._refuse(max(1, at - 1), "the compressed file breaks off after this line", _FETCH)
         except (gzip.BadGzipFile, zlib.error):
-            self._refuse(at, 1, "the compressed file is damaged after this line", _FETCH)
+            self._refuse(max(1, at - 1), "the compressed file is damaged after this line", _FETCH)
         except OSError as error:
-            self._refuse(1, 1, f"cannot read {self.path}: {(error.strerror or str(error)).lower()}", None)
+            self._refuse(1, f"cannot read {self.path}: {(error.strerror or str(error)).lower()}", None)
 
     def _is_comment(self, line: bytes) -> bool:
         """Whether it is one; `; Key: value` is noted in the header, the first of each key."""
@@ -177,42 +177,47 @@ class SwfLog:
             numbers.append(int(match[1]))
         if len(numbers) != len(FIELDS):
             message = f"a job has {len(FIELDS)} fields, and this line has {len(numbers)}"
-            self._refuse(at, 1, message, "write -1 for what is not known" if len(numbers) > 4 else _NOT_SWF)
+            mend = "write -1 for what is not known" if len(numbers) > 4 else _NOT_SWF
+            self._refuse(at, message, mend, re.match(rb".*", line))
         return numbers
 
     # ------------------------------------------------------------ refusing
 
     def _refuse_word(self, word: re.Match[bytes], at: int, field: int) -> NoReturn:
         text = word[0][:40].decode("ascii", "backslashreplace")
-        shown = text.encode("unicode_escape").decode() if not text.isprintable() else text
+        shown = text if text.isprintable() else text.encode("unicode_escape").decode()
         name = FIELDS[field] if field < len(FIELDS) else f"field {field + 1}"
-        mend = "write -1 for what is not known" if text.isprintable() and field else _NOT_SWF
         if word[0].lstrip(b"+-").isdigit():
-            self._refuse(at, word.start() + 1, f"the {name}, {shown}, is too large a number", None)
-        self._refuse(at, word.start() + 1, f"the {name} has to be a number, not '{shown}'", mend)
+            self._refuse(at, f"the {name}, {shown}, is too large a number", None, word)
+        mend = "write -1 for what is not known" if text.isprintable() and field else _NOT_SWF
+        self._refuse(at, f"the {name} has to be a number, not '{shown}'", mend, word)
 
     def _refuse_job(self, line: bytes, at: int, last_number: int, last_time: int) -> NoReturn:
         """Says which of the bounds the job breaks."""
         words = list(_WORD.finditer(line))
         numbers = self._numbers(line, at)
-        bounds = {0: LARGEST, 1: LONGEST, 3: LONGEST, 8: LONGEST, 4: WIDEST, 7: WIDEST}
+        bounds = {1: LONGEST, 3: LONGEST, 8: LONGEST, 4: WIDEST, 7: WIDEST}
         for field, number in enumerate(numbers):
             if number > bounds.get(field, LARGEST):
                 self._refuse_word(words[field], at, field)
-        if numbers[1] < 0:
-            self._refuse(
-                at, words[1].start() + 1, f"the submit time cannot be {numbers[1]}", "the log starts at 0"
-            )
-        if numbers[1] < last_time:
-            message = f"this job was submitted at {numbers[1]}, before the one above it, at {last_time}"
-            self._refuse(at, words[1].start() + 1, message, "sort the log by submit time: sort -s -n -k 2,2")
+        number, time = numbers[:2]
+        if time < 0:
+            self._refuse(at, f"the submit time cannot be {time}", "the log starts at 0", words[1])
+        if time < last_time:
+            message = f"this job was submitted at {time}, before the one above it, at {last_time}"
+            self._refuse(at, message, "sort the log by submit time: sort -s -n -k 2,2", words[1])
+        message = f"the job numbers have to rise, and {number} does not come after {max(0, last_number)}"
         mend = "number the jobs anew: awk '/^;/ {print; next} {$1 = ++n; print}'"
-        message = f"the job numbers have to rise, and {numbers[0]} does not come after {max(0, last_number)}"
-        self._refuse(at, words[0].start() + 1, message, mend)
+        self._refuse(at, message, mend, words[0])
 
-    def _refuse(self, line: int, column: int, message: str, mend: str | None) -> NoReturn:
-        span = Span(str(self.path), line, column, line, column + 1, 0, 0)
-        raise DocumentError([Finding("E195", message, span, help=mend)])
+    def _refuse(
+        self, at: int, message: str, mend: str | None, word: re.Match[bytes] | None = None
+    ) -> NoReturn:
+        begin, end = word.span() if word else (0, 1)
+        span = Span(str(self.path), at, begin + 1, at, end + 1, begin, end)
+        # The span counts inside the line alone, since that is all of the text that is kept.
+        line = word.string.decode("latin-1") if word else ""
+        raise DocumentError([Finding("E195", message, span, help=mend)], {str(self.path): line})
 
 
 def swf_lines(jobs: Iterable[SwfJob], header: Mapping[str, str | int]) -> Iterator[str]:

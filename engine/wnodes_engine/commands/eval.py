@@ -1,0 +1,125 @@
+"""`wnodes-policy eval`: one decision on one request, without side effects."""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
+
+import msgspec
+
+from wnodes_engine.commands.inputs import complain, read_policy, read_site
+from wnodes_engine.core import decide
+from wnodes_engine.core.wording import amount, duration, size
+from wnodes_engine.documents import DocumentError
+from wnodes_engine.state_file import load_request, load_state, restore
+from wnodes_engine.values import Decision, Outcome, Reason, Request, Route
+from wnodes_engine.wire import Known
+
+_COLOURS = {Outcome.START: "32", Outcome.WAIT: "33", Outcome.DENY: "31", Outcome.PREEMPT: "35"}
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument("policy", metavar="POLICY", help="the policy")
+    parser.add_argument("--state", required=True, metavar="FILE", help="the farm as it stands (YAML or JSON)")
+    parser.add_argument("--request", required=True, metavar="FILE", help="what is asked (YAML or JSON)")
+    parser.add_argument("--site", metavar="FILE", help="site.yaml: images, flavours, attributes, time zone")
+    parser.add_argument("--format", choices=("text", "json"), default="text")
+
+
+def run(args: Namespace) -> int:
+    """Any decision is 0, input that cannot be used 1."""
+    try:
+        site = read_site(args.site)
+        policy = read_policy(args.policy, site)
+        file = load_state(args.state, Known.of(site) if site else Known())
+        request = load_request(args.request, file.now, file.known)
+        state, denied = restore(file, policy)
+    except DocumentError as error:
+        return complain(error)
+    if denied:
+        named = ", ".join(denied[:5]) + (" and others" if len(denied) > 5 else "")
+        sys.stderr.write(
+            f"note: the policy denies {named} of the state's queue; what is denied does not wait\n"
+        )
+    decision = decide(state, request, file.now)
+    if args.format == "json":
+        sys.stdout.write(msgspec.json.format(msgspec.json.encode(decision)).decode() + "\n")
+    else:
+        colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+        sys.stdout.write(as_text(decision, request, colour=colour))
+    return 0
+
+
+def as_text(decision: Decision, request: Request, *, colour: bool = False) -> str:
+    """The decision for people: what was decided, where to, and everything that stands in the way."""
+
+    def paint(text: str, code: str) -> str:
+        return f"\x1b[{code}m{text}\x1b[0m" if colour else text
+
+    outcome = paint(decision.outcome.value.upper(), f"1;{_COLOURS[decision.outcome]}")
+    rows = [("request", _described(request))]
+    if decision.share is not None:
+        rows.append(("share", decision.share))
+    if decision.route is not None:
+        rows.append(("route", _way(decision.route)))
+    if decision.placement:
+        nodes = [f"{place.node} ×{place.parts}" for place in decision.placement]
+        only = len(decision.placement) == 1 and decision.placement[0].parts == 1
+        rows.append(("node", decision.placement[0].node if only else ", ".join(nodes)))
+    if decision.victims:
+        rows.append(("victims", ", ".join(decision.victims)))
+    lines = [outcome, *(f"  {name:<8} {text}" for name, text in rows)]
+    for reason in decision.reasons:
+        lines += ["", *_told(reason, paint)]
+    lines += ["", paint(f"policy {decision.policy_digest[:16]}", "2")]
+    return "\n".join(lines) + "\n"
+
+
+def _described(request: Request) -> str:
+    asks = [amount("cores", request.cores or 1)]
+    asks += [size(request.memory)] if request.memory else []
+    asks += [amount("gpus", request.gpus)] if request.gpus else []
+    asks += [f"{size(request.disk)} disk"] if request.disk else []
+    each = ", ".join(asks)
+    if request.count is not None and request.count > 1:
+        each = f"{request.count} × ({each})"
+    walltime = "" if request.walltime is None else f", walltime {duration(request.walltime)}"
+    return f"{request.kind} of {request.user} ({request.group}, {request.origin}): {each}{walltime}"
+
+
+def _way(route: Route) -> str:
+    through = f" through {route.through}" if route.through else ""
+    names = {"queue": route.queue, "account": route.account, "image": route.image, "flavour": route.flavour}
+    return "".join(
+        [f"{route.target}{through}", *(f", {name} {value}" for name, value in names.items() if value)]
+    )
+
+
+def _told(reason: Reason, paint: Callable[[str, str], str]) -> list[str]:
+    """One reason: what it says, the statement that says so, and the numbers."""
+    lines = [f"  {paint(reason.message, '1')}"]
+    if reason.file:
+        lines.append(f"    {reason.file}:{reason.line}: {reason.rule}")
+    numbers = [
+        f"{name} {_bare(reason.resource, value)}"
+        for name, value in (("limit", reason.limit), ("current", reason.current), ("short", reason.short))
+        if value is not None
+    ]
+    if numbers:
+        lines.append(f"    {reason.resource}: {', '.join(numbers)}")
+    return lines
+
+
+def _bare(resource: str, value: int) -> str:
+    match resource:
+        case "memory" | "disk":
+            return size(value)
+        case "walltime":
+            return duration(value)
+        case "hs23":
+            return f"{value / 1000:g}"
+        case _:
+            return str(value)

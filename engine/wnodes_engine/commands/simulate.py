@@ -1,0 +1,126 @@
+"""`wnodes-policy simulate`: a log of jobs, replayed under a policy on a farm."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import chain, islice
+from time import perf_counter
+
+import msgspec
+
+from wnodes_engine.commands.inputs import complain, read_policy, read_site
+from wnodes_engine.core import State
+from wnodes_engine.core.meters import BUCKETS
+from wnodes_engine.core.policy import CompiledPolicy
+from wnodes_engine.documents import DocumentError
+from wnodes_engine.simulate.mapping import PLAIN, load_mapping
+from wnodes_engine.simulate.replay import Replay, replay
+from wnodes_engine.simulate.report import report_on
+from wnodes_engine.simulate.show import show
+from wnodes_engine.simulate.swf import SwfLog
+from wnodes_engine.state_file import load_farm
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument("policy", metavar="POLICY", help="the policy")
+    parser.add_argument(
+        "--trace", required=True, metavar="LOG", help="jobs in the Standard Workload Format (.swf, .swf.gz)"
+    )
+    parser.add_argument("--farm", required=True, metavar="FILE", help="the nodes (YAML or JSON)")
+    parser.add_argument(
+        "--map", metavar="FILE", help="how jobs become requests; if left out, each is a Grid job of its user"
+    )
+    parser.add_argument("--site", metavar="FILE", help="site.yaml: attributes and time zone of the policy")
+    parser.add_argument("--jobs", type=_count, metavar="N", help="only the first N jobs of the log")
+    parser.add_argument("--format", choices=("text", "json"), default="text")
+
+
+def run(args: Namespace) -> int:
+    """0 with a report, 1 for input that cannot be used."""
+    begun = perf_counter()
+    try:
+        policy = read_policy(args.policy, read_site(args.site))
+        nodes = load_farm(args.farm)
+        mapping = load_mapping(args.map) if args.map else PLAIN
+        state = State(policy, nodes)
+        log = SwfLog(args.trace)
+        jobs = iter(log)
+        first = list(islice(jobs, 1))  # from here on the log's header is known
+        request_of = mapping.reader(log.start_time)
+        with _progress(log) as watch:
+            jobs = islice(chain(first, jobs), args.jobs)
+            account = replay(state, jobs, request_of, clock=_clock(policy), watch=watch)
+    except DocumentError as error:
+        return complain(error)
+    report = report_on(
+        account,
+        policy=policy.checked.name,
+        digest=policy.digest,
+        trace=args.trace,
+        nodes=nodes,
+        shares=state.shares(account.now),
+        seconds=perf_counter() - begun,
+        peak_memory_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _RSS_PER_MIB,
+    )
+    if args.format == "json":
+        sys.stdout.write(msgspec.json.format(msgspec.json.encode(report)).decode() + "\n")
+    else:
+        show(report)
+    return 0
+
+
+_QUARTER, _WEEK = 900, 7 * 86_400
+_RSS_PER_MIB = 1 << 20 if sys.platform == "darwin" else 1 << 10
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 0 < int(text[:12]) == int(text[:13]):
+        raise ArgumentTypeError(f"'{text[:40]}' is not a number of jobs")
+    return int(text)
+
+
+def _clock(policy: CompiledPolicy) -> tuple[int, int] | None:
+    """How often to look again when nothing happens, and for how long; None where nothing changes by itself.
+
+    Use leaves the window of a quota with time; `during` and downtimes begin and end.
+    """
+    quotas = [meter.window for meter in policy.meters if meter.window]
+    steps = [window // BUCKETS for window in quotas]
+    patience = [window + window // BUCKETS for window in quotas]
+    if policy.checked.windows or policy.checked.downtimes:
+        steps.append(_QUARTER)
+        patience.append(_WEEK + _QUARTER)
+    return (max(60, min(steps)), max(patience)) if steps else None
+
+
+@contextmanager
+def _progress(log: SwfLog) -> Iterator[Callable[[Replay], None] | None]:
+    """A bar on stderr, where that is a terminal: how much of the log has arrived, and what runs and waits."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    words = (
+        "{task.fields[jobs]:>9,} jobs  {task.fields[running]:>7,} running  {task.fields[waiting]:>8,} waiting"
+    )
+    columns = (BarColumn(20), TextColumn("{task.percentage:>3.0f}%"), TextColumn(words), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=1.0, jobs=0, running=0, waiting=0)
+
+        def watch(account: Replay) -> None:
+            progress.update(
+                task,
+                completed=log.read,
+                jobs=account.jobs,
+                running=account.running,
+                waiting=account.waiting,
+            )
+
+        yield watch
