@@ -1,0 +1,185 @@
+"""wnodes: the command for people who want something of the farm, and want to know what became of it."""
+
+from __future__ import annotations
+
+import getpass
+import grp
+import os
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import msgspec
+from wnodes_engine import __version__
+from wnodes_engine.wire import RequestForm, WireError, convert
+
+from wnodes_daemon import shown
+from wnodes_daemon.client import DEFAULT, ApiError, Client, Unreachable
+from wnodes_daemon.records import LIVE, State
+
+_SIZES: Final = ("cores", "memory", "gpus", "disk", "volumes", "count", "walltime")
+_NAMES: Final = ("project", "queue", "account", "flavour", "image", "name")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """0 if it was done, 1 if it was refused or there is no daemon, 2 for misuse."""
+    args = _parser().parse_args(argv)
+    try:
+        with Client(args.daemon) as client:
+            status: int = args.run(client, args)
+            sys.stdout.flush()
+            return status
+    except ApiError as error:
+        if args.json:
+            sys.stdout.write(_json(error.problem))
+        else:
+            sys.stderr.write(shown.problem(error.problem))
+    except (Unreachable, WireError) as error:
+        sys.stderr.write(f"wnodes: {error}\n")
+    except ValueError as error:
+        sys.stderr.write(f"wnodes: {error}\n")
+        return 2
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1
+
+
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser(
+        "wnodes", description="Ask the farm for jobs and machines, and see what becomes of them."
+    )
+    parser.add_argument("--version", action="version", version=f"wnodes {__version__}")
+    common = ArgumentParser(add_help=False)
+    common.add_argument(
+        "--daemon",
+        metavar="ADDRESS",
+        default=os.environ.get("WNODES_DAEMON", DEFAULT),
+        help="unix:/path/of/wnodesd.sock or http://127.0.0.1:8642; else $WNODES_DAEMON, else the system's",
+    )
+    common.add_argument("--json", action="store_true", help="print JSON, for programs")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    def command(name: str, purpose: str, run: Callable[[Client, Namespace], int]) -> ArgumentParser:
+        made = commands.add_parser(name, parents=[common], help=purpose, description=purpose)
+        made.set_defaults(run=run)
+        return made
+
+    request = command("request", "ask for a job, a job inside a VM, a VM, or a pool of VMs", _request)
+    request.add_argument("kind", choices=("job", "vmjob", "vm", "pool"))
+    for name in (*_SIZES, *_NAMES, "origin", "user", "group"):
+        request.add_argument(f"--{name}")
+    for name in ("role", "tag"):
+        request.add_argument(f"--{name}", action="append", default=[], help="may be given several times")
+    request.add_argument("--attribute", action="append", default=[], metavar="NAME=VALUE")
+    request.add_argument("--dry", action="store_true", help="only tell what would become of it")
+
+    listing = command("list", "requests that wait or run", _list)
+    listing.add_argument("--all", action="store_true", help="those that are over, too")
+    listing.add_argument("--state", help=f"one or several of {', '.join(State)}, with commas between")
+    for name in ("share", "user", "group", "kind", "origin"):
+        listing.add_argument(f"--{name}")
+    listing.add_argument("--most", type=int, default=100, help="how many at most; 0 for all (default: 100)")
+
+    command("show", "one request, and what became of it", _show).add_argument("id")
+    command("why", "why a request waits, or was denied", _why).add_argument("id")
+    command("cancel", "take requests back", _cancel).add_argument("ids", nargs="+", metavar="id")
+    shares = command("shares", "what every share was promised, and what it holds", _shares)
+    shares.add_argument("--resource", default="cores", help="cores, memory, gpus, disk (default: cores)")
+    return parser
+
+
+# ------------------------------------------------------------------- commands
+
+
+def _request(client: Client, args: Namespace) -> int:
+    form = _form(args)
+    if args.dry:
+        decision = client.decide(form)
+        _print(args, decision, shown.decision(decision))
+    else:
+        view = client.submit(form)
+        _print(args, view, f"request {view.id} was taken in; it waits in {view.share}\n")
+    return 0
+
+
+def _list(client: Client, args: Namespace) -> int:
+    filters = {
+        name: value for name in ("share", "user", "group", "kind", "origin") if (value := getattr(args, name))
+    }
+    if args.state or not args.all:
+        filters["state"] = args.state or ",".join(LIVE)
+    views = list(client.requests(most=args.most or None, **filters))
+    _print(args, views, shown.listing(views))
+    return 0
+
+
+def _show(client: Client, args: Namespace) -> int:
+    view = client.show(args.id)
+    _print(args, view, shown.request(view))
+    return 0
+
+
+def _why(client: Client, args: Namespace) -> int:
+    view = client.show(args.id)
+    _print(args, view.decision, shown.why(view))
+    return 0
+
+
+def _cancel(client: Client, args: Namespace) -> int:
+    status = 0
+    for id_ in args.ids:
+        try:
+            view = client.cancel(id_)
+        except ApiError as error:
+            sys.stderr.write(shown.problem(error.problem))
+            status = 1
+        else:
+            _print(args, view, f"request {id_} {'is being ended' if view.cancelling else 'was taken back'}\n")
+    return status
+
+
+def _shares(client: Client, args: Namespace) -> int:
+    shares = client.shares()
+    if args.resource not in shares[0].nominal:
+        raise ValueError(f"no resource {args.resource!r} here: there is {', '.join(shares[0].nominal)}")
+    _print(args, shares, shown.shares(shares, args.resource))
+    return 0
+
+
+# ------------------------------------------------------------------- in, out
+
+
+def _form(args: Namespace) -> RequestForm:
+    """The request that the options ask for; who asks is who runs the command, unless told otherwise."""
+    asked: dict[str, Any] = {
+        "kind": args.kind,
+        "origin": args.origin or ("cloud" if args.kind in {"vm", "pool"} else "local"),
+        "user": args.user or getpass.getuser(),
+        "group": args.group or grp.getgrgid(os.getgid()).gr_name,
+        "roles": args.role,
+        "tags": args.tag,
+        "attributes": dict(_attribute(text) for text in args.attribute),
+    }
+    asked |= {name: value for name in _NAMES if (value := getattr(args, name)) is not None}
+    asked |= {name: _number(value) for name in _SIZES if (value := getattr(args, name)) is not None}
+    return convert(asked)
+
+
+def _attribute(text: str) -> tuple[str, str | int | bool]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError(f"--attribute {text!r}: write NAME=VALUE")
+    return name, {"true": True, "false": False}.get(value, _number(value))
+
+
+def _number(text: str) -> str | int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else text
+
+
+def _print(args: Namespace, value: object, text: str) -> None:
+    sys.stdout.write(_json(value) if args.json else text)
+
+
+def _json(value: object) -> str:
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n"

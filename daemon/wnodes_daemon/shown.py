@@ -1,0 +1,192 @@
+"""What the daemon answers, as text for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+from wnodes_engine.values import Decision, Outcome, ShareUse
+
+from wnodes_daemon.records import State
+from wnodes_daemon.views import Problem, RequestView
+
+_OUTCOMES = {
+    Outcome.START: "it would start now",
+    Outcome.WAIT: "it would wait",
+    Outcome.DENY: "it would be denied",
+    Outcome.PREEMPT: "it would start in the place of others",
+}
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]], right: Iterable[int] = ()) -> str:
+    """Columns as wide as they need to be; those of `right` end flush."""
+    lines = [heads, *rows]
+    widths = [max(len(line[at]) for line in lines) for at in range(len(heads))]
+    flush = set(right)
+    return "".join(
+        "  ".join(
+            cell.rjust(width) if at in flush else cell.ljust(width)
+            for at, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        + "\n"
+        for line in lines
+    )
+
+
+def listing(views: Sequence[RequestView]) -> str:
+    """A line for each request."""
+    if not views:
+        return "no such requests\n"
+    rows = [
+        (
+            view.id,
+            "ending" if view.cancelling and view.ended is None else view.state,
+            view.request.kind,
+            view.request.user,
+            view.request.group,
+            view.share or "-",
+            _size(view),
+            _nodes(view),
+            _moment(view.submitted),
+        )
+        for view in views
+    ]
+    heads = ("ID", "STATE", "KIND", "USER", "GROUP", "SHARE", "CORES", "NODES", "SUBMITTED")
+    return table(heads, rows, right=(0,))
+
+
+def request(view: RequestView) -> str:
+    """Everything about one request."""
+    form = view.request
+    asked = [
+        f"{name} {value}"
+        for name in (
+            "count",
+            "cores",
+            "memory",
+            "gpus",
+            "disk",
+            "walltime",
+            "image",
+            "flavour",
+            "queue",
+            "name",
+        )
+        if (value := getattr(form, name)) is not None and not (name == "image" and not isinstance(value, str))
+    ]
+    lines = [
+        ("request", f"{view.id}, a {form.kind} of {form.user} ({form.group}), from {form.origin}"),
+        ("asks", ", ".join(asked) or "what the policy's defaults say"),
+        ("state", view.state + (", being ended" if view.cancelling and view.ended is None else "")),
+        ("share", view.share or "-"),
+        ("submitted", _moment(view.submitted)),
+    ]
+    if view.started is not None:
+        lines.append(("started", _moment(view.started)))
+    if view.ended is not None:
+        lines.append(("ended", _moment(view.ended)))
+    if view.exit_status is not None:
+        lines.append(("exit status", str(view.exit_status)))
+    if view.message:
+        lines.append(("message", view.message))
+    for attempt in view.attempts:
+        job = f"job {attempt.job}" if attempt.job else "no job known yet"
+        places = ", ".join(_place(place.node, place.parts) for place in attempt.nodes)
+        lines.append(("attempt", f"{attempt.backend}, {job}, {attempt.step}, on {places}"))
+    text = "".join(f"{name + ':':<12} {value}\n" for name, value in lines)
+    if view.state is State.WAITING and view.decision is not None:
+        text += reasons(view.decision)
+    return text
+
+
+def why(view: RequestView) -> str:
+    """Why a request is where it is."""
+    who = f"request {view.id} ({view.request.kind} of {view.request.user}, {view.request.group})"
+    decision = view.decision
+    if view.state is State.WAITING and decision is not None:
+        waited = int((datetime.now(UTC) - view.submitted).total_seconds())
+        if decision.outcome is Outcome.START:
+            return f"{who} starts with the next pass over the queue\n"
+        return f"{who} has waited in {view.share} for {_duration(waited)}:\n{reasons(decision)}"
+    if view.state is State.DENIED and decision is not None:
+        return f"{who} was denied:\n{reasons(decision)}"
+    return f"{who} does not wait: it is {view.state}{', ' + view.message if view.message else ''}\n"
+
+
+def decision(decision: Decision) -> str:
+    """What would become of a request."""
+    text = f"{_OUTCOMES[decision.outcome]}{f', in {decision.share}' if decision.share else ''}"
+    if decision.placement:
+        text += " on " + ", ".join(_place(place.node, place.parts) for place in decision.placement)
+    return f"{text}{':' if decision.reasons else ''}\n{reasons(decision)}"
+
+
+def reasons(decision: Decision) -> str:
+    """Every reason, with the rule that it comes from."""
+    text = ""
+    for reason in decision.reasons:
+        text += f"  {reason.code:<16} {reason.message}\n"
+        if reason.rule:
+            text += f"  {'':<16} {reason.file}:{reason.line}: {reason.rule}\n"
+    return text
+
+
+def shares(shares: Sequence[ShareUse], resource: str) -> str:
+    """The share tree with the amounts of one resource."""
+    rows = [
+        (
+            "  " * (share.path.count(".") + (1 if share.path != shares[0].path else 0))
+            + share.path.rpartition(".")[2],
+            str(share.nominal[resource]),
+            str(share.used[resource]),
+            f"{100 * share.used[resource] // share.nominal[resource]}%" if share.nominal[resource] else "-",
+            str(share.free[resource]),
+            str(share.average[resource]),
+            str(share.running),
+            str(share.waiting),
+        )
+        for share in shares
+    ]
+    heads = ("SHARE", "PROMISED", "USED", "OF IT", "FREE", "AVERAGE", "RUNNING", "WAITING")
+    return table(heads, rows, right=range(1, 8))
+
+
+def problem(problem: Problem) -> str:
+    """Why the daemon did not do it."""
+    if problem.decision is not None:
+        return f"wnodes: the policy denies this request:\n{reasons(problem.decision)}"
+    if not problem.errors:
+        return f"wnodes: {problem.detail}\n"
+    text = ""
+    for error in problem.errors:
+        text += f"wnodes: {error.path}: {error.message}\n"
+        if error.help:
+            text += f"  help: {error.help}\n"
+    return text
+
+
+def _size(view: RequestView) -> str:
+    cores = str(view.request.cores or 1)
+    return f"{view.request.count}×{cores}" if view.request.count else cores
+
+
+def _nodes(view: RequestView) -> str:
+    if view.state is State.WAITING or view.decision is None or not view.decision.placement:
+        return "-"
+    first, *more = view.decision.placement
+    return first.node + (f" +{len(more)}" if more else "")
+
+
+def _place(node: str, parts: int) -> str:
+    return f"{node} ({parts} parts)" if parts > 1 else node
+
+
+def _moment(when: datetime) -> str:
+    return when.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _duration(seconds: int) -> str:
+    for unit, name in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * unit:
+            return f"{seconds // unit} {name}"
+    return f"{seconds} s"
