@@ -17,7 +17,7 @@ from wnodes_engine.check.literals import ENUMS, OF_UNIT, QUANTITIES, whole
 from wnodes_engine.check.meanings import elements, meaning, too_early, unknown
 from wnodes_engine.check.names import Names
 from wnodes_engine.check.presence import Place, learn
-from wnodes_engine.check.report import did_you_mean, listed
+from wnodes_engine.check.report import listed
 from wnodes_engine.check.types import SET_OF, fits, type_of
 from wnodes_engine.language import syntax
 from wnodes_engine.language.source import Span
@@ -222,11 +222,11 @@ class Typer:
             self._error("E114", f"every request has `{word}`", expr.span, "leave the test out")
             return None
         else:
-            self._error(
+            self._missing(
                 "E101",
                 f"unknown name `{word}`",
                 expr.name.span,
-                did_you_mean(word, guards, f"`has` tests {listed(sorted(guards))}"),
+                self.names.report.meant(word, guards, f"`has` tests {listed(sorted(guards))}"),
             )
             return None
         return checked.Has(guard, guard in self.names.of_site, expr.span)
@@ -305,6 +305,9 @@ class Typer:
                 values = other.value if isinstance(other.value, frozenset) else [other.value]
                 for value in values:
                     self.names.known_at_site(what, str(value), other.span)
+
+    def _missing(self, code: str, message: str, span: Span, mend: str | None) -> None:
+        self.names.report.add_missing(code, message, span, mend)
 
     def _error(self, code: str, message: str, span: Span, mend: str | None = None) -> None:
         self.names.report.add(code, message, span, mend)

@@ -8,7 +8,7 @@ from wnodes_engine.check import checked
 from wnodes_engine.check.literals import ENUMS, other_unit
 from wnodes_engine.check.names import Names
 from wnodes_engine.check.presence import Place
-from wnodes_engine.check.report import did_you_mean, listed
+from wnodes_engine.check.report import listed
 from wnodes_engine.check.types import fits
 from wnodes_engine.language import syntax
 from wnodes_engine.language.source import Span
@@ -90,24 +90,26 @@ def unknown(name: syntax.Name, wanted: Type | None, names: Names) -> None:
     known = lets | names.attributes.keys()
     if wanted in MEMBERS:
         words = MEMBERS[wanted]
-        otherwise = f"a {wanted} is one of {listed(words)}"
-        report.add("E101", f"there is no {wanted} `{word}`", name.span, did_you_mean(word, words, otherwise))
+        mend = report.meant(word, words, f"a {wanted} is one of {listed(words)}")
+        report.add_missing("E101", f"there is no {wanted} `{word}`", name.span, mend)
     elif wanted is Type.STRING and len(name.parts) == 1:
-        mend = did_you_mean(word, known, f'a text stands in quotes: `"{word}"`')
-        report.add("E101", f"unknown name `{word}`", name.span, mend)
+        mend = report.meant(word, known, f'a text stands in quotes: `"{word}"`')
+        report.add_missing("E101", f"unknown name `{word}`", name.span, mend)
     elif wanted is Type.STRINGS:
         sets = lets | {"roles", "tags", "image.tags"}
-        mend = did_you_mean(word, sets, f'name it first: `let {name.parts[-1]} = {{"…"}}`')
-        report.add("E101", f"there is no set named `{word}`", name.span, mend)
+        mend = report.meant(word, sets, f'name it first: `let {name.parts[-1]} = {{"…"}}`')
+        report.add_missing("E101", f"there is no set named `{word}`", name.span, mend)
     elif wanted is Type.TRUTH and word in names.paths:
         report.add("E110", f"`{word}` is a share, not a condition", name.span, f"write `in {word}`")
     elif len(name.parts) > 1:
         group = f"{name.parts[0]}."
         same = sorted(other.removeprefix(group) for other in names.attributes if other.startswith(group))
-        mend = did_you_mean(word, known, f"`{name.parts[0]}` has {listed(same)}" if same else None)
-        report.add("E101", f"unknown name `{word}`", name.span, mend)
+        mend = report.meant(word, known, f"`{name.parts[0]}` has {listed(same)}" if same else None)
+        report.add_missing("E101", f"unknown name `{word}`", name.span, mend)
     else:
-        report.add("E101", f"unknown name `{word}`", name.span, did_you_mean(word, known | ENUMS.keys()))
+        otherwise = None if names.site else "what a site adds is declared in its file: check with --site"
+        mend = report.meant(word, known | ENUMS.keys(), otherwise)
+        report.add_missing("E101", f"unknown name `{word}`", name.span, mend)
 
 
 def elements(literal: syntax.SetLiteral, wanted: Type, names: Names) -> checked.Const | None:
@@ -156,7 +158,7 @@ def _text(name: syntax.Name, names: Names) -> str | None:
     named = names.lets.get(name.dotted)
     if named is None:
         mend = f'a text stands in quotes: `"{name.dotted}"`'
-        names.report.add("E101", f"unknown name `{name.dotted}`", name.span, mend)
+        names.report.add_missing("E101", f"unknown name `{name.dotted}`", name.span, mend)
         return None
     named.used = True
     if named.value is None or named.value.type is Type.STRING:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from wnodes_engine.check import checked
-from wnodes_engine.check.report import Report, closest, did_you_mean, listed
+from wnodes_engine.check.report import Report, listed
 from wnodes_engine.findings import Note
 from wnodes_engine.language import syntax
 from wnodes_engine.language.source import Span
@@ -82,7 +82,9 @@ class Names:
         """The index of the share with this path; None, and a finding, where there is none."""
         index = self.paths.get(name.dotted)
         if index is None and self.paths:
-            self.report.add("E102", f"there is no share `{name.dotted}`", name.span, self._meant_share(name))
+            self.report.add_missing(
+                "E102", f"there is no share `{name.dotted}`", name.span, self._meant_share(name)
+            )
         return index
 
     def leaf(self, name: syntax.Name) -> int | None:
@@ -128,10 +130,12 @@ class Names:
         """What a group of nodes stands for; None, and a finding, where there is no such group."""
         named = self.groups.get(name.dotted)
         if named is None:
-            mend = did_you_mean(
+            mend = self.report.meant(
                 name.dotted, self.groups, f'for nodes of that name write `"{name.dotted}"`, in quotes'
             )
-            self.report.add("E106", f"there is no group of nodes named `{name.dotted}`", name.span, mend)
+            self.report.add_missing(
+                "E106", f"there is no group of nodes named `{name.dotted}`", name.span, mend
+            )
             return None
         named.used = True
         return named.value
@@ -142,7 +146,9 @@ class Names:
         if known is None or value in known:
             return True
         few = f"add it to `{_KEYS[what]}` in {self.site.path if self.site else ''}"
-        self.report.add("E181", f"the site has no {what} `{value}`", span, did_you_mean(value, known, few))
+        self.report.add_missing(
+            "E181", f"the site has no {what} `{value}`", span, self.report.meant(value, known, few)
+        )
         return False
 
     def _at_site(self, what: str) -> frozenset[str] | Mapping[str, object] | None:
@@ -151,14 +157,12 @@ class Names:
         known: frozenset[str] | Mapping[str, object] | None = getattr(self.site, _KEYS[what])
         return known
 
-    def _meant_share(self, name: syntax.Name) -> str:
+    def _meant_share(self, name: syntax.Name) -> str | None:
         last = name.parts[-1]
         same = [path for path in self.paths if path.rsplit(".", 1)[-1] == last]
         if len(same) == 1:
             return f"write its whole path: `{same[0]}`"
-        if near := closest(name.dotted, self.paths):
-            return f"did you mean `{near}`?"
-        return f"the shares are {listed(self.paths)}"
+        return self.report.meant(name.dotted, self.paths, f"the shares are {listed(self.paths)}")
 
 
 _KEYS: Final = {

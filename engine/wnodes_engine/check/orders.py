@@ -8,7 +8,7 @@ from typing import Final
 from wnodes_engine.check import checked
 from wnodes_engine.check.literals import duration
 from wnodes_engine.check.names import FARM, Names
-from wnodes_engine.check.report import did_you_mean, listed
+from wnodes_engine.check.report import listed
 from wnodes_engine.findings import Note
 from wnodes_engine.language import syntax
 from wnodes_engine.language.vocabulary import FAIRSHARE_OF
@@ -54,7 +54,7 @@ def _keys(written: Iterable[syntax.OrderKey], names: Names) -> tuple[checked.Ord
         if key.key == "fairshare":
             half_life = HALF_LIFE
             if key.of not in FAIRSHARE_OF:
-                mend = did_you_mean(str(key.of), FAIRSHARE_OF, f"it can be of {listed(FAIRSHARE_OF)}")
+                mend = names.report.meant(str(key.of), FAIRSHARE_OF, f"it can be of {listed(FAIRSHARE_OF)}")
                 names.report.add("E150", f"there is no fairshare of `{key.of}`", key.span, mend)
                 sound = False
             if key.half_life is not None:

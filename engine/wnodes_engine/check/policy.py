@@ -11,7 +11,7 @@ from wnodes_engine.check import checked, orders, preemption, quotas, shares, tim
 from wnodes_engine.check.expressions import Typer
 from wnodes_engine.check.names import FARM, Names
 from wnodes_engine.check.presence import Facts, Place
-from wnodes_engine.check.report import Report, did_you_mean
+from wnodes_engine.check.report import Report
 from wnodes_engine.check.rules import Rules
 from wnodes_engine.check.totality import Totality
 from wnodes_engine.findings import Finding, Note, has_errors, in_order
@@ -116,7 +116,8 @@ class _Checker:
             digest=self._digest(),
         )  # fmt: skip
         self._totality(result, heading)
-        self._unused(result)
+        if not self.report.has_errors:  # else what seems not to be used may only be misspelt elsewhere
+            self._unused(result)
         return result
 
     # -------------------------------------------------------------- statements
@@ -175,10 +176,10 @@ class _Checker:
         named = self.names.windows.get(during.window.dotted)
         if named is None or named.value is None:
             word = during.window.dotted
-            mend = did_you_mean(
+            mend = self.report.meant(
                 word, self.names.windows, f'define it: `window {word} = "Mon-Fri 20:00-08:00"`'
             )
-            self.report.add("E105", f"there is no window `{word}`", during.window.span, mend)
+            self.report.add_missing("E105", f"there is no window `{word}`", during.window.span, mend)
             return -1
         named.used = True
         return named.value
@@ -274,7 +275,7 @@ class _Checker:
     # -------------------------------------------------------------- whole policy
 
     def _totality(self, policy: checked.CheckedPolicy, heading: Span) -> None:
-        """Only where every rule is sound: a hole that a mistake leaves is no news."""
+        """Only where every rule of a list is sound: a hole that a mistake leaves is no news."""
         totality = Totality(self.names)
         if len(policy.assigns) == len(self._all(syntax.Assign)) and self.names.paths:
             totality.assignments(policy.assigns, heading)

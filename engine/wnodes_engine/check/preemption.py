@@ -10,7 +10,7 @@ from wnodes_engine.check.expressions import Typer
 from wnodes_engine.check.literals import count, duration
 from wnodes_engine.check.names import FARM
 from wnodes_engine.check.presence import Place
-from wnodes_engine.check.report import did_you_mean, listed
+from wnodes_engine.check.report import listed
 from wnodes_engine.findings import Note
 from wnodes_engine.language import syntax
 from wnodes_engine.language.vocabulary import ACTIONS, MEMBERS, Phase, Type
@@ -26,12 +26,6 @@ FITTING: Final = {
 }
 """What can be done to which kind: a machine's bait can be neither stopped nor moved."""
 
-_EXTREMES: Final = {
-    "priority": ("lowest", "highest"),
-    "runtime": ("shortest", "longest"),
-    "start": ("latest", "earliest"),
-    "size": ("smallest", "largest"),
-}
 _BUDGETS: Final = ("victim", "hour")
 
 
@@ -137,33 +131,15 @@ def _taking(
 
 
 def _order(keys: Sequence[syntax.VictimKey], typer: Typer) -> tuple[checked.VictimKey, ...] | None:
-    report = typer.names.report
-    made: dict[str, checked.VictimKey] = {}
-    sound = True
+    """The grammar knows by what and from which end victims are ordered."""
+    seen: set[str] = set()
     for key in keys:
-        ends = _EXTREMES.get(key.of)
-        if ends is None:
-            report.add(
-                "E160",
-                f"victims cannot be ordered by `{key.of}`",
-                key.span,
-                did_you_mean(key.of, _EXTREMES, f"by {listed(_EXTREMES)}"),
-            )
-            sound = False
-        elif key.extreme not in ends:
-            report.add(
-                "E160",
-                f"there is no `{key.extreme}` {key.of}",
-                key.span,
-                f"write `{ends[0]} {key.of}` or `{ends[1]} {key.of}`",
-            )
-            sound = False
-        elif key.of in made:
-            report.add("E103", f"victims are ordered by {key.of} twice", key.span, "keep one of the two")
-            sound = False
-        else:
-            made[key.of] = checked.VictimKey(key.extreme, key.of)
-    return tuple(made.values()) if sound else None
+        if key.of in seen:
+            message = f"victims are ordered by {key.of} twice"
+            typer.names.report.add("E103", message, key.span, "keep one of the two")
+            return None
+        seen.add(key.of)
+    return tuple(checked.VictimKey(key.extreme, key.of) for key in keys)
 
 
 def _budgets(budgets: Sequence[syntax.Budget], typer: Typer) -> dict[str, int] | None:
@@ -193,62 +169,39 @@ def _actions(
     """By kind. An action without kinds is for all that it fits and that no other action names."""
     report = typer.names.report
     if not acts:
-        report.add(
-            "E160",
-            "nothing says what happens to the victims",
-            statement.span,
-            "add `by requeue for job, shelve for vm`",
-        )
+        mend = "add `by requeue for job, shelve for vm`"
+        report.add("E160", "nothing says what happens to the victims", statement.span, mend)
         return None
     made: dict[str, str] = {}
     rest: str | None = None
     sound = True
     for act in acts:
-        if act.action not in ACTIONS:
-            report.add(
-                "E160",
-                f"`{act.action}` cannot be done to a victim",
-                act.span,
-                did_you_mean(act.action, ACTIONS, f"victims are dealt with by {listed(ACTIONS)}"),
-            )
+        if not act.kinds and rest is not None:
+            mend = f"say for which: `{act.action} for {min(FITTING[act.action])}`"
+            report.add("E103", "two actions are for every kind", act.span, mend)
             sound = False
-            continue
-        if not act.kinds:
-            if rest is not None:
-                report.add(
-                    "E103",
-                    "two actions are for every kind",
-                    act.span,
-                    f"say for which: `{act.action} for {min(FITTING[act.action])}`",
-                )
-                sound = False
+        elif not act.kinds:
             rest = act.action
-            continue
         for kind in act.kinds:
-            if kind.dotted not in KINDS:
-                report.add(
-                    "E101",
-                    f"there is no kind `{kind.dotted}`",
-                    kind.span,
-                    did_you_mean(kind.dotted, KINDS, f"a kind is one of {listed(KINDS)}"),
-                )
-                sound = False
-            elif kind.dotted not in FITTING[act.action]:
-                fitting = [action for action in ACTIONS if kind.dotted in FITTING[action]]
-                report.add(
-                    "E160",
-                    f"a {kind.dotted} cannot be dealt with by {act.action}",
-                    kind.span,
-                    f"use {listed(fitting)}",
-                )
-                sound = False
-            elif kind.dotted in made:
-                report.add(
-                    "E103", f"there are two actions for {kind.dotted}", kind.span, "keep one of the two"
-                )
-                sound = False
-            else:
+            if _can_be_done(act.action, kind, made, typer):
                 made[kind.dotted] = act.action
+            else:
+                sound = False
     if rest is not None:
         made = {kind: rest for kind in KINDS if kind in FITTING[rest]} | made
     return made if sound else None
+
+
+def _can_be_done(action: str, kind: syntax.Name, made: dict[str, str], typer: Typer) -> bool:
+    report, word = typer.names.report, kind.dotted
+    if word not in KINDS:
+        mend = report.meant(word, KINDS, f"a kind is one of {listed(KINDS)}")
+        report.add_missing("E101", f"there is no kind `{word}`", kind.span, mend)
+    elif word not in FITTING[action]:
+        mend = f"use {listed(other for other in ACTIONS if word in FITTING[other])}"
+        report.add("E160", f"a {word} cannot be dealt with by {action}", kind.span, mend)
+    elif word in made:
+        report.add("E103", f"there are two actions for {word}", kind.span, "keep one of the two")
+    else:
+        return True
+    return False

@@ -9,7 +9,7 @@ from wnodes_engine.check.expressions import Typer
 from wnodes_engine.check.literals import count, duration
 from wnodes_engine.check.names import Names
 from wnodes_engine.check.presence import NOTHING_KNOWN, Facts, Place
-from wnodes_engine.check.report import did_you_mean, listed
+from wnodes_engine.check.report import listed
 from wnodes_engine.findings import Note
 from wnodes_engine.language import syntax
 from wnodes_engine.language.source import Span
@@ -65,7 +65,7 @@ def _scope(scope: syntax.Scope, typer: Typer) -> tuple[str | int | None, checked
     key = scope.key
     if key not in SCOPE_KEYS:
         whom = [word for word in SCOPE_KEYS if word != "nodes" or not scope.each]
-        mend = did_you_mean(key, whom, f"quotas are for {listed(whom)}")
+        mend = report.meant(key, whom, f"quotas are for {listed(whom)}")
         report.add("E140", f"a quota cannot be for a `{key}`", scope.span, mend)
         return None
     if scope.nodes is not None:
@@ -103,10 +103,10 @@ def _scope(scope: syntax.Scope, typer: Typer) -> tuple[str | int | None, checked
             return None
         if named is None:
             mend = (
-                did_you_mean(value.dotted, names.lets, None)
+                report.meant(value.dotted, names.lets, None)
                 or f'write it in quotes: `{key} "{value.dotted}"`'
             )
-            report.add("E101", f"unknown name `{value.dotted}`", value.span, mend)
+            report.add_missing("E101", f"unknown name `{value.dotted}`", value.span, mend)
             return None
     const = typer.constant(value, type_, Place(Phase.QUOTA), f"the {key}")
     if const is None:
@@ -150,7 +150,7 @@ def _ceiling(written: syntax.Ceiling, typer: Typer) -> checked.Ceiling | None:
     report = typer.names.report
     resource = written.resource
     if resource not in QUOTA_RESOURCES:
-        mend = did_you_mean(resource, QUOTA_RESOURCES, f"quotas limit {listed(QUOTA_RESOURCES)}")
+        mend = report.meant(resource, QUOTA_RESOURCES, f"quotas limit {listed(QUOTA_RESOURCES)}")
         report.add("E141", f"a quota cannot limit `{resource}`", written.span, mend)
         return None
     window = None

@@ -11,7 +11,7 @@ from wnodes_engine.check import checked
 from wnodes_engine.check.expressions import Typer
 from wnodes_engine.check.literals import count, duration
 from wnodes_engine.check.presence import NOTHING_KNOWN, Facts, Place, learn
-from wnodes_engine.check.report import did_you_mean, listed
+from wnodes_engine.check.report import listed
 from wnodes_engine.language import syntax
 from wnodes_engine.language.vocabulary import CAPPABLE, DEFAULTABLE, MEMBERS, TEMPLATE_FIELDS, Phase, Type
 
@@ -148,8 +148,10 @@ class Rules:
         sound = True
         for name in names:
             if name.dotted not in _KINDS:
-                mend = did_you_mean(name.dotted, _KINDS, f"a kind is one of {listed(_KINDS)}")
-                self._error("E101", f"there is no kind `{name.dotted}`", name, mend)
+                mend = self.typer.names.report.meant(
+                    name.dotted, _KINDS, f"a kind is one of {listed(_KINDS)}"
+                )
+                self._missing("E101", f"there is no kind `{name.dotted}`", name, mend)
                 sound = False
             elif name.dotted in found:
                 self._error("W110", f"`{name.dotted}` stands here twice", name, "leave one out")
@@ -162,7 +164,9 @@ class Rules:
     def _target(self, name: syntax.Name, allowed: tuple[str, ...], what: str) -> str | None:
         if name.dotted in allowed:
             return name.dotted
-        mend = did_you_mean(name.dotted, allowed, f"{what} can be given to {listed(allowed)}")
+        mend = self.typer.names.report.meant(
+            name.dotted, allowed, f"{what} can be given to {listed(allowed)}"
+        )
         known = name.dotted in self.typer.names.attributes
         told = f"{what} cannot be given to `{name.dotted}`" if known else f"unknown name `{name.dotted}`"
         self._error("E104" if known else "E101", told, name, mend)
@@ -188,8 +192,8 @@ class Rules:
         target, through = statement.target, statement.through
         both = [*site.backends, *site.executors]
         if target.dotted not in both:
-            mend = did_you_mean(target.dotted, both, f"the site has {listed(both)}")
-            self._error("E181", f"the site has no backend or executor `{target.dotted}`", target, mend)
+            mend = self.typer.names.report.meant(target.dotted, both, f"the site has {listed(both)}")
+            self._missing("E181", f"the site has no backend or executor `{target.dotted}`", target, mend)
             sound = False
         elif target.dotted in site.executors and "job" in kinds:
             mend = f"send jobs to {listed(site.backends)}" if site.backends else "jobs need a backend"
@@ -200,8 +204,10 @@ class Rules:
             self._error("E182", f"machines on `{target.dotted}` need cores from a batch system", target, mend)
             sound = False
         if through is not None and through.dotted not in site.backends:
-            mend = did_you_mean(through.dotted, site.backends, f"the site has {listed(site.backends)}")
-            self._error("E181", f"the site has no backend `{through.dotted}`", through, mend)
+            mend = self.typer.names.report.meant(
+                through.dotted, site.backends, f"the site has {listed(site.backends)}"
+            )
+            self._missing("E181", f"the site has no backend `{through.dotted}`", through, mend)
             sound = False
         return sound
 
@@ -222,7 +228,9 @@ class Rules:
         for field in fields:
             attribute = names.attributes.get(field)
             if field not in TEMPLATE_FIELDS:
-                mend = did_you_mean(field, TEMPLATE_FIELDS, f"fields are {listed(TEMPLATE_FIELDS)}")
+                mend = self.typer.names.report.meant(
+                    field, TEMPLATE_FIELDS, f"fields are {listed(TEMPLATE_FIELDS)}"
+                )
                 self._error("E180", f"there is no field `{{{field}}}`", text, mend)
                 sound = False
             elif attribute is not None and not replace(facts, present=facts.present | names.present).allow(
@@ -237,6 +245,9 @@ class Rules:
                 )
                 sound = False
         return sound
+
+    def _missing(self, code: str, message: str, name: syntax.Name, mend: str | None) -> None:
+        self.typer.names.report.add_missing(code, message, name.span, mend)
 
     def _error(self, code: str, message: str, at: syntax.Expr | syntax.Text, mend: str | None = None) -> None:
         self.typer.names.report.add(code, message, at.span, mend)
