@@ -190,7 +190,7 @@ class Oracle:
         nodes = [node for node in self.state.nodes.values() if self.state.takes(node, wish)]
         parts = sum(parts_in(size(node), wish.part) for node in nodes)
         if parts < wish.count:
-            yield Why(Code.NEVER_NODE, "", parts, wish.count, wish.count - parts)
+            yield Why(Code.NEVER_NODE, "parts", parts, wish.count, wish.count - parts)
 
     def route(self, wish: Asked) -> tuple[str, str | None] | None:
         """Who carries it out: the first route that matches."""
@@ -217,7 +217,8 @@ class Oracle:
                 use = tree.total_use(wish.leaf, r)
                 yield Why(Code.SHARE, r, use + free, use, amount - free)
         if placement is None:
-            yield Why(Code.NODE)
+            room = self.room_for(wish)
+            yield Why(Code.NODE, "parts", room, wish.count, wish.count - room)
 
     def behind(self, wish: Asked, now: int) -> Iterator[Why]:
         """Whether starting it would pass a blocked request ahead of it in a strict leaf."""
@@ -234,14 +235,19 @@ class Oracle:
 
     # ---------------------------------------------------------------- figures
 
-    def placement(self, state: State, wish: Asked) -> tuple[Placement, ...] | None:
-        """Where the parts of a request would go on a farm in that state."""
+    def room_for(self, wish: Asked) -> int:
+        """How many of a request's parts have room now."""
+        fewer = range(wish.count - 1, 0, -1)
+        return next((parts for parts in fewer if self.placement(self.state, wish, parts)), 0)
+
+    def placement(self, state: State, wish: Asked, count: int | None = None) -> tuple[Placement, ...] | None:
+        """Where the parts of a request (or only `count` of them) would go on a farm in that state."""
         nodes = [node for node in state.nodes.values() if node.up and state.takes(node, wish)]
         places = (p for p in self.policy.places if wish.facts["kind"] in p.kinds)
         spread = next((p.spread for p in places if state.applies(p.condition, wish)), False)
         free = {node.name: state.room(node) for node in nodes}
         rank = {node.name: state.rank(node, wish) for node in nodes}
-        return place(free, wish.part, wish.count, spread, rank, state.budgets(wish))
+        return place(free, wish.part, count or wish.count, spread, rank, state.budgets(wish))
 
     def fitting(self, state: State, wish: Asked) -> tuple[Placement, ...] | None:
         """Where they would go, if the share has room too."""

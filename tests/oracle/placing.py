@@ -53,7 +53,7 @@ def place(
 
     def spread_out(name: str) -> tuple[object, ...]:
         at = room[name]
-        return placed.get(name, 0), rank[name], at["gpus"], -at["cores"], -at["memory"], name
+        return rank[name], placed.get(name, 0), at["gpus"], -at["cores"], -at["memory"], name
 
     while (left := count - sum(placed.values())) > 0:
         able = [name for name in room if takes(name) > 0]

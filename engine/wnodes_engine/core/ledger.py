@@ -73,7 +73,7 @@ class Ledger:
         nodes = sorted(nodes, key=lambda node: node.name)
         self.farm = Farm(nodes, [self._mark(node) for node in nodes])
         self._tiers: dict[int, tuple[tuple[int, ...], ...]] = {}
-        self._feasible: dict[tuple[Part, int, int], bool] = {}
+        self._feasible: dict[tuple[Part, int, int], int] = {}
         marks: list[Any] = self.farm.class_marks
         self.only = [mark[0] for mark in marks]
         self.prefer = [mark[1] for mark in marks]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
+from itertools import islice
 
 from wnodes_engine.core.claim import Claim
 from wnodes_engine.core.farm import Where, fit
@@ -28,7 +29,8 @@ def place(ledger: Ledger, claim: Claim, now: int, avoid: Container[int] = ()) ->
         return None
     if sum(farm.free_cores[kind] for kinds in tiers for kind in kinds) < part.cores * claim.parts:
         return None
-    return choose(_candidates(ledger, claim, tiers, avoid), claim.parts, claim.spread)
+    candidates = _candidates(ledger, claim, tiers, avoid)
+    return choose(candidates, claim.parts, claim.spread, allowances_of(ledger, claim))
 
 
 def open_tiers(ledger: Ledger, claim: Claim, now: int) -> Tiers:
@@ -47,67 +49,83 @@ def open_tiers(ledger: Ledger, claim: Claim, now: int) -> Tiers:
     ]
 
 
-def choose(tiers: Iterator[Iterator[tuple[int, int]]], count: int, spread: bool) -> Where | None:
-    """Take `count` parts from (node, how many fit) in each tier's order."""
+Candidate = tuple[int, int, frozenset[int]]
+"""A node, how many parts fit there, and the meters of the quotas for nodes that count it."""
+
+
+def choose(
+    tiers: Iterable[Iterable[Candidate]], count: int, spread: bool, allowances: dict[int, int]
+) -> Where | None:
+    """Take `count` parts from the candidates of each tier in turn, or None where there are too few.
+
+    `allowances` says how many parts each quota for some nodes still admits; it is used up.
+    """
     where: list[tuple[int, int]] = []
     for tier in tiers:
-        if spread:
-            count -= _spread(tier, count, where)
-        else:
-            for node, fits in tier:
-                parts = min(fits, count)
-                where.append((node, parts))
-                count -= parts
-                if not count:
-                    break
+        count -= (_spread if spread else _pack)(tier, count, allowances, where)
         if not count:
             return tuple(where)
     return None
 
 
-def _spread(tier: Iterator[tuple[int, int]], count: int, where: list[tuple[int, int]]) -> int:
+def _pack(
+    tier: Iterable[Candidate], count: int, allowances: dict[int, int], where: list[tuple[int, int]]
+) -> int:
+    """Fill one node after the other; returns how many parts were placed."""
+    left = count
+    for node, fits, meters in tier:
+        parts = _allow(min(fits, left), meters, allowances)
+        if parts:
+            where.append((node, parts))
+            left -= parts
+            if not left:
+                break
+    return count - left
+
+
+def _spread(
+    tier: Iterable[Candidate], count: int, allowances: dict[int, int], where: list[tuple[int, int]]
+) -> int:
     """Deal the parts out in rounds, as cards are; returns how many were placed."""
-    chosen: list[list[int]] = []
-    room = 0
-    for node, fits in tier:
-        chosen.append([node, fits, 0])
-        room += fits
-        if len(chosen) == count:
-            break
-    left = min(count, room)
-    placed = left
-    while left:
-        for entry in chosen:
-            if left and entry[2] < entry[1]:
-                entry[2] += 1
+    nodes = list(islice(tier, count)) if not allowances else list(tier)
+    dealt = dict.fromkeys((node for node, _, _ in nodes), 0)
+    left, dealing = count, True
+    while left and dealing:
+        dealing = False
+        for node, fits, meters in nodes:
+            if left and dealt[node] < fits and _allow(1, meters, allowances):
+                dealt[node] += 1
                 left -= 1
-    where.extend((node, parts) for node, _, parts in chosen if parts)
-    return placed
+                dealing = True
+    where.extend((node, parts) for node, parts in dealt.items() if parts)
+    return count - left
+
+
+def _allow(parts: int, meters: frozenset[int], allowances: dict[int, int]) -> int:
+    """So many of these parts as the quotas for nodes admit, which have then been used up."""
+    for meter in meters:
+        parts = min(parts, allowances.get(meter, parts))
+    for meter in meters:
+        if meter in allowances:
+            allowances[meter] -= parts
+    return parts
 
 
 def _candidates(
     ledger: Ledger, claim: Claim, tiers: Tiers, avoid: Container[int]
-) -> Iterator[Iterator[tuple[int, int]]]:
-    """By tier: the nodes that fit, and how many parts fit there, within the quotas for some nodes."""
+) -> Iterator[Iterator[Candidate]]:
+    """By tier, in the order of preference: the nodes that fit."""
     farm, part = ledger.farm, claim.part
-    allowances = _allowances(ledger, claim)
 
-    def tier(kinds: Sequence[int]) -> Iterator[tuple[int, int]]:
+    def tier(kinds: Sequence[int]) -> Iterator[Candidate]:
         for node in farm.in_order(part, kinds, claim.spread):
-            if node in avoid:
-                continue
-            fits = min(farm.fit(node, part), claim.parts)
-            for meter, allowance in allowances.items():
-                if meter in ledger.metered[farm.class_of[node]]:
-                    fits = min(fits, allowance)
-                    allowances[meter] = allowance - fits
-            if fits:
-                yield node, fits
+            if node not in avoid:
+                yield node, farm.fit(node, part), ledger.metered[farm.class_of[node]]
 
     return (tier(kinds) for kinds in tiers)
 
 
-def _allowances(ledger: Ledger, claim: Claim) -> dict[int, int]:
+def allowances_of(ledger: Ledger, claim: Claim) -> dict[int, int]:
     """How many parts each quota for some nodes still admits there."""
     allowances = {}
     for meter, key, amount in claim.placed:
@@ -120,22 +138,21 @@ def _allowances(ledger: Ledger, claim: Claim) -> dict[int, int]:
 
 def count_room(ledger: Ledger, claim: Claim, now: int) -> int:
     """How many of the claim's parts have room now, at most all of them."""
-    room = 0
+    room, allowances = 0, allowances_of(ledger, claim)
     for tier in _candidates(ledger, claim, open_tiers(ledger, claim, now), ()):
-        for _, fits in tier:
-            room += fits
-            if room >= claim.parts:
-                return claim.parts
+        room += _pack(tier, claim.parts - room, allowances, [])
+        if room == claim.parts:
+            break
     return room
 
 
-def ever_fits(ledger: Ledger, claim: Claim) -> bool:
-    """Whether all parts would fit on the configured farm, empty, every node up."""
+def room_when_empty(ledger: Ledger, claim: Claim) -> int:
+    """How many of the claim's parts, at most all, the configured farm could hold, empty and every node up."""
     farm, left = ledger.farm, claim.parts
     allowed = {kind for kinds in ledger.tiers(claim.rules) for kind in kinds}
     for i, node in enumerate(farm.nodes):
         if farm.class_of[i] in allowed:
             left -= fit(claim.part, node.cores, node.memory, node.gpus, node.disk)
             if left <= 0:
-                return True
-    return False
+                return claim.parts
+    return claim.parts - left

@@ -143,10 +143,12 @@ def _never(state: State, claim: Claim) -> list[Reason]:
                     short=ask - limit,
                 )
             )
-    if not state.ever_fits(claim):
-        reasons.append(
-            Reason(Code.NEVER_NODE, f"no node that may take it is large enough for {_parts(claim)}")
-        )
+    room = state.room_when_empty(claim)
+    if room < claim.parts:
+        message = f"no node that may take it is large enough for {_parts(claim)}"
+        if claim.parts > 1:
+            message = f"the nodes that may take it, all empty, hold {room} of {_parts(claim)}"
+        reasons.append(_short_of_parts(Code.NEVER_NODE, message, room, claim.parts))
     return reasons
 
 
@@ -210,6 +212,7 @@ def _share_full(state: State, claim: Claim, where: object) -> list[Reason]:
         free = state.tree.free(claim.leaf, resource)
         if ask > free:
             name = RESOURCES[resource]
+            held = state.tree.held[resource][claim.leaf]
             reasons.append(
                 _at(
                     Code.SHARE,
@@ -218,8 +221,8 @@ def _share_full(state: State, claim: Claim, where: object) -> list[Reason]:
                     f"share {share.path}",
                     share.span,
                     resource=name,
-                    limit=free,
-                    current=ask,
+                    limit=held + free,
+                    current=held,
                     short=ask - free,
                 )
             )
@@ -232,6 +235,8 @@ def _no_node(state: State, claim: Claim, now: int) -> Reason:
         message = f"no node that may take it has {_parts(claim)} free now"
     else:
         message = f"the nodes that may take it have room for {room} of {_parts(claim)} now"
-    return Reason(
-        Code.NODE, message, resource="parts", limit=claim.parts, current=room, short=claim.parts - room
-    )
+    return _short_of_parts(Code.NODE, message, room, claim.parts)
+
+
+def _short_of_parts(code: Code, message: str, room: int, wanted: int) -> Reason:
+    return Reason(code, message, resource="parts", limit=room, current=wanted, short=wanted - room)

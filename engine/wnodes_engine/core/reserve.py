@@ -132,7 +132,11 @@ def _place_then(ledger: Ledger, claim: Claim, start: int, free: dict[int, _Free]
                 if fit(part, *then)
             )
         )
-    return choose((((entry[3], entry[4]) for entry in tier) for tier in tiers), claim.parts, claim.spread)
+    metered = ledger.metered
+    candidates = (
+        [(entry[3], entry[4], metered[farm.class_of[entry[3]]]) for entry in tier] for tier in tiers
+    )
+    return choose(candidates, claim.parts, claim.spread, {})
 
 
 def _free_now(ledger: Ledger, node: int) -> _Free:

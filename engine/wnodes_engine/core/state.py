@@ -11,7 +11,7 @@ from wnodes_engine.core.decide import room, started, submit
 from wnodes_engine.core.farm import Where
 from wnodes_engine.core.ledger import Allocation, Ledger
 from wnodes_engine.core.limits import over_quota
-from wnodes_engine.core.placement import ever_fits
+from wnodes_engine.core.placement import room_when_empty
 from wnodes_engine.core.policy import CompiledPolicy
 from wnodes_engine.core.queue import LeafQueue, Waiter
 from wnodes_engine.core.reserve import Reservation, reserve
@@ -172,14 +172,14 @@ class State(Ledger):
                 return members.claim if room(self, members.claim, now) is None else None
         return None
 
-    def ever_fits(self, claim: Claim) -> bool:
-        """Whether the farm, empty and with every node up, could hold all parts of the claim."""
+    def room_when_empty(self, claim: Claim) -> int:
+        """How many of the claim's parts, at most all, the farm could hold, empty and every node up."""
         shape = claim.part, claim.parts, claim.rules
         known = self._feasible.get(shape)
         if known is None:
             if len(self._feasible) > _SHAPES_KNOWN:
                 self._feasible.clear()
-            known = self._feasible[shape] = ever_fits(self, claim)
+            known = self._feasible[shape] = room_when_empty(self, claim)
         return known
 
     # -------------------------------------------------------------- allocations
