@@ -63,7 +63,6 @@ def run(args: Namespace) -> int:
         digest=policy.digest,
         trace=args.trace,
         nodes=nodes,
-        shares=state.shares(account.now),
         seconds=perf_counter() - begun,
         peak_memory_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _RSS_PER_MIB,
     )

@@ -14,10 +14,12 @@ from heapq import heappop, heappush
 from typing import Final
 
 from wnodes_engine.core import State
+from wnodes_engine.language.vocabulary import RESOURCES
 from wnodes_engine.simulate.swf import SwfJob
 from wnodes_engine.values import Outcome, Reason, Request
 
 _PASSES_UNWATCHED: Final = 500
+_CORES: Final = RESOURCES.index("cores")
 
 
 @dataclass(slots=True)
@@ -39,8 +41,9 @@ class Replay:
 
     `jobs` = `unusable` + `denied` + `finished` + `killed` + `stranded`, the last being those that nothing
     would ever start. Unusable are jobs without run time or processors: cancelled before they started.
-    Times are seconds since the epoch. `tallies` go by (share, group), `refusals` by the rule that denied
-    (the first reason counts), with one decision's reason as an example.
+    Times are seconds since the epoch. `nominal` is what each share was promised, in core-seconds from
+    `begin` to `now`: by path, the farm first, then in the policy's order. `tallies` go by (share, group),
+    `refusals` by the rule that denied (the first reason counts), with one decision's reason as an example.
     """
 
     jobs: int = 0
@@ -58,6 +61,7 @@ class Replay:
     peak_cores: int = 0
     peak_waiting: int = 0
     peak_waiting_at: int = 0
+    nominal: dict[str, int] = field(default_factory=dict)
     tallies: dict[tuple[str, str], Tally] = field(default_factory=dict)
     refusals: Counter[tuple[str, str, int, str]] = field(default_factory=Counter)
     examples: dict[tuple[str, str, int, str], Reason] = field(default_factory=dict)
@@ -87,6 +91,7 @@ def replay(
     now = account.begin = account.now = request.submitted if request else 0
     quiet = 0
     passes = 0
+    promised = _Promised(state, now)
 
     while True:
         if request is not None:
@@ -147,15 +152,43 @@ def replay(
             if len(waiting) > account.peak_waiting:
                 account.peak_waiting = len(waiting)
                 account.peak_waiting_at = now
+        if state.time.open != promised.windows:
+            promised.change(now)
+
         passes += 1
         if watch is not None and passes % _PASSES_UNWATCHED == 0:
             account.now, account.waiting, account.running = now, len(waiting), len(running)
             watch(account)
 
+    promised.change(now)
+    account.nominal = promised.amounts
     account.now = now
     account.stranded = account.waiting = len(waiting)
     account.running = len(running)
     return account
+
+
+class _Promised:
+    """What the shares are promised, summed over time: it changes as windows open and close."""
+
+    def __init__(self, state: State, now: int) -> None:
+        self._state = state
+        self._since = now
+        self.amounts = {share.path: 0 for share in state.tree.shares}
+        self._read()
+
+    def change(self, now: int) -> None:
+        """Other windows are open from `now` on."""
+        for path, cores in self._cores.items():
+            self.amounts[path] += cores * (now - self._since)
+        self._since = now
+        self._read()
+
+    def _read(self) -> None:
+        self.windows = self._state.time.open
+        self._cores = {
+            share.path: self._state.nominal(share.index)[_CORES] for share in self._state.tree.shares
+        }
 
 
 def _usable(

@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 
 from wnodes_engine.simulate.replay import Replay, Tally
-from wnodes_engine.values import Node, ShareUse
+from wnodes_engine.values import Node
 
 
 class Jobs(msgspec.Struct, frozen=True):
@@ -44,11 +44,11 @@ class Waits(msgspec.Struct, frozen=True):
 
 
 class ShareRow(msgspec.Struct, frozen=True):
-    """One share, children included: nominal cores, and those it used on average over the makespan."""
+    """One share, children included: the cores that it was promised and those it used, on average."""
 
     path: str
     leaf: bool
-    nominal_cores: int
+    nominal_cores: float
     mean_cores: float
     jobs: int
     killed: int
@@ -121,11 +121,10 @@ def report_on(
     digest: str,
     trace: str,
     nodes: Collection[Node],
-    shares: Sequence[ShareUse],
     seconds: float,
     peak_memory_mib: float,
 ) -> Report:
-    """The figures of a replay that took so many `seconds`; `shares` as the state shows them."""
+    """The figures of a replay that took so many `seconds`."""
     makespan = max(0, account.end - account.begin)
     cores = sum(node.cores for node in nodes)
     held = sum(tally.held for tally in account.tallies.values())
@@ -151,7 +150,7 @@ def report_on(
         peak_waiting_at=_moment(account.peak_waiting_at),
         waits=_waits(account.tallies.values()),
         fairness=_fairness(account.tallies),
-        shares=tuple(_share_row(share, account, makespan) for share in shares),
+        shares=tuple(_share_row(path, account, makespan) for path in account.nominal),
         groups=tuple(
             GroupRow(
                 group=group,
@@ -204,16 +203,16 @@ def schema() -> dict[str, Any]:
     }
 
 
-def _share_row(share: ShareUse, account: Replay, makespan: int) -> ShareRow:
+def _share_row(path: str, account: Replay, makespan: int) -> ShareRow:
+    farm = next(iter(account.nominal))
+    below = "" if path == farm else f"{path}."
     inside = {
-        key: tally
-        for key, tally in account.tallies.items()
-        if share.path == "farm" or key[0] == share.path or key[0].startswith(f"{share.path}.")
+        key: tally for key, tally in account.tallies.items() if key[0] == path or key[0].startswith(below)
     }
     return ShareRow(
-        path=share.path,
-        leaf=share.leaf,
-        nominal_cores=share.nominal["cores"],
+        path=path,
+        leaf=not any(other.startswith(below) for other in account.nominal if other != path),
+        nominal_cores=_ratio(account.nominal[path], account.now - account.begin),
         mean_cores=_ratio(sum(tally.held for tally in inside.values()), makespan),
         jobs=sum(len(tally.waits) for tally in inside.values()),
         killed=sum(tally.killed for tally in inside.values()),

@@ -74,7 +74,7 @@ def _shares(report: Report, console: Console) -> None:
         used = f"{row.mean_cores / row.nominal_cores:.0%}" if row.nominal_cores else "–"
         table.add_row(
             Text(name),
-            f"{row.nominal_cores:,}",
+            f"{row.nominal_cores:,.0f}",
             f"{row.mean_cores:,.0f}",
             used,
             f"{row.jobs:,}",
