@@ -219,7 +219,7 @@ class _Query(msgspec.Struct, forbid_unknown_fields=True):
     kind: Kind | None = None
     origin: Origin | None = None
     cursor: int = 0
-    limit: int | None = None
+    limit: int = 100
 
 
 def _filter(given: Mapping[str, str], most: int) -> Filter:
@@ -233,7 +233,7 @@ def _filter(given: Mapping[str, str], most: int) -> Filter:
         raise invalid(_wrong_parameter(error)) from None
     for name, number, low, high in (
         ("cursor", query.cursor, 0, 1 << 60),
-        ("limit", query.limit or 0, 0 if query.limit is None else 1, most),
+        ("limit", query.limit, 1, 1_000_000),
     ):
         if not low <= number <= high:
             raise invalid(wire.WireError(f"?{name}", f"this has to be from {low} to {high}"))
@@ -245,7 +245,7 @@ def _filter(given: Mapping[str, str], most: int) -> Filter:
         kind=query.kind,
         origin=query.origin,
         after=query.cursor,
-        limit=query.limit or min(100, most),
+        limit=min(query.limit, most),
     )
 
 
@@ -301,7 +301,7 @@ OPERATIONS: Final = (
             Parameter("kind", "query", "job, vmjob, vm or pool"),
             Parameter("origin", "query", "local, grid or cloud"),
             Parameter("cursor", "query", "the `next` of the page before"),
-            Parameter("limit", "query", "how many at most; 100 if left out"),
+            Parameter("limit", "query", "how many at most, 100 if left out; fewer may come"),
         ),
     ),
     Operation(

@@ -35,7 +35,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stdout.write(_json(error.problem))
         else:
             sys.stderr.write(shown.problem(error.problem))
-    except (Unreachable, WireError) as error:
+    except WireError as error:
+        sys.stderr.write(f"wnodes: --{error.path.removeprefix('$.')}: {error.message}\n")
+        sys.stderr.write(f"  help: {error.help}\n" if error.help else "")
+    except Unreachable as error:
         sys.stderr.write(f"wnodes: {error}\n")
     except ValueError as error:
         sys.stderr.write(f"wnodes: {error}\n")
@@ -104,9 +107,8 @@ def _request(client: Client, args: Namespace) -> int:
 
 
 def _list(client: Client, args: Namespace) -> int:
-    filters = {
-        name: value for name in ("share", "user", "group", "kind", "origin") if (value := getattr(args, name))
-    }
+    asked = {name: getattr(args, name) for name in ("share", "user", "group", "kind", "origin")}
+    filters = {name: value for name, value in asked.items() if value}
     if args.state or not args.all:
         filters["state"] = args.state or ",".join(LIVE)
     views = list(client.requests(most=args.most or None, **filters))

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from wnodes_engine.values import Decision, Outcome, ShareUse
+from wnodes_engine.wire import ImageForm
 
 from wnodes_daemon.records import State
 from wnodes_daemon.views import Problem, RequestView
@@ -16,6 +17,7 @@ _OUTCOMES = {
     Outcome.DENY: "it would be denied",
     Outcome.PREEMPT: "it would start in the place of others",
 }
+_ASKED = ("count", "cores", "memory", "gpus", "disk", "walltime", "image", "flavour", "queue", "name")
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]], right: Iterable[int] = ()) -> str:
@@ -58,22 +60,7 @@ def listing(views: Sequence[RequestView]) -> str:
 def request(view: RequestView) -> str:
     """Everything about one request."""
     form = view.request
-    asked = [
-        f"{name} {value}"
-        for name in (
-            "count",
-            "cores",
-            "memory",
-            "gpus",
-            "disk",
-            "walltime",
-            "image",
-            "flavour",
-            "queue",
-            "name",
-        )
-        if (value := getattr(form, name)) is not None and not (name == "image" and not isinstance(value, str))
-    ]
+    asked = [f"{name} {_asked(value)}" for name in _ASKED if (value := getattr(form, name)) is not None]
     lines = [
         ("request", f"{view.id}, a {form.kind} of {form.user} ({form.group}), from {form.origin}"),
         ("asks", ", ".join(asked) or "what the policy's defaults say"),
@@ -135,8 +122,7 @@ def shares(shares: Sequence[ShareUse], resource: str) -> str:
     """The share tree with the amounts of one resource."""
     rows = [
         (
-            "  " * (share.path.count(".") + (1 if share.path != shares[0].path else 0))
-            + share.path.rpartition(".")[2],
+            _indented(share.path, shares[0].path),
             str(share.nominal[resource]),
             str(share.used[resource]),
             f"{100 * share.used[resource] // share.nominal[resource]}%" if share.nominal[resource] else "-",
@@ -151,6 +137,10 @@ def shares(shares: Sequence[ShareUse], resource: str) -> str:
     return table(heads, rows, right=range(1, 8))
 
 
+def _indented(path: str, farm: str) -> str:
+    return path if path == farm else "  " * (path.count(".") + 1) + path.rpartition(".")[2]
+
+
 def problem(problem: Problem) -> str:
     """Why the daemon did not do it."""
     if problem.decision is not None:
@@ -163,6 +153,10 @@ def problem(problem: Problem) -> str:
         if error.help:
             text += f"  help: {error.help}\n"
     return text
+
+
+def _asked(value: object) -> str:
+    return value.name if isinstance(value, ImageForm) else str(value)
 
 
 def _size(view: RequestView) -> str:

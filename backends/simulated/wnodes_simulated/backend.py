@@ -51,7 +51,8 @@ class SimulatedBackend(BatchBackend):
             nodes = load_farm(self._options.farm)
             self._record = Record(self._options.record)
         except DocumentError as error:
-            raise ValueError(f"backends.{name}.options.farm: {error}") from None
+            at = error.findings[0].span
+            raise ValueError(f"backends.{name}.options.farm: {at.path}:{at.line}: {error}") from None
         except OSError as error:
             raise ValueError(f"backends.{name}.options.record: {error.filename}: {error.strerror}") from None
         self._told = self._telling = 0
