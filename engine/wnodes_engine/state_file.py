@@ -189,6 +189,7 @@ class _StateReader:
         value, positions = self._value, self._positions
         nodes = nodes_of(value["nodes"], positions)
         now = self._moment(value["now"], "now")
+        self._raise()
         self._known = replace(self._site, images={**self._site.images, **self._images()})
         names = frozenset(node.name for node in nodes)
         allocations = tuple(
@@ -196,8 +197,7 @@ class _StateReader:
         )
         queue = tuple(self._queued(entry, now, at) for at, entry in enumerate(value.get("queue", ())))
         use = tuple(self._use(value.get("use", {})))
-        if self._findings:
-            raise DocumentError(in_order(self._findings), {positions.path: positions.text})
+        self._raise()
         return StateFile(
             now,
             nodes,
@@ -273,6 +273,10 @@ class _StateReader:
         if latest is not None and moment > latest:
             self._refuse(f"{text} is later than it can be", "it began before it was seen so", *where)
         return moment
+
+    def _raise(self) -> None:
+        if self._findings:
+            raise DocumentError(in_order(self._findings), {self._positions.path: self._positions.text})
 
     def _refuse(self, message: str, mend: str | None, *where: str | int) -> None:
         self._findings.append(Finding("E194", message, self._positions.of(*where), help=mend))

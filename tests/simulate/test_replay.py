@@ -170,7 +170,7 @@ def test_a_wait_is_counted_from_the_submission(policy):
 
 
 def test_use_that_leaves_a_quotas_window_lets_the_next_start_without_any_other_event(policy):
-    # 8 cores for 80,000 s are 178 of 200 core hours: the second has to wait until the first is out of the day.
+    # 8 cores for 80,000 s are 178 of 200 core hours: the second waits until the first is out of the day.
     log = [
         one(group=7, processors=8, runtime=80_000, walltime=80_000),
         one(number=2, group=7, processors=8, runtime=80_000, walltime=80_000, submitted=80_000),
