@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from hypothesis import strategies as st
 from strategies import words
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
-
-UNITS = {"cores": "", "gpus": "", "disk": "GiB", "memory": "GiB", "volumes": "", "count": ""}
 
 
 @dataclass(frozen=True)
@@ -28,23 +28,33 @@ class Asking:
 def policies(draw: Draw, asking: Asking = Asking()) -> str:
     """A policy that checks without errors: shares, rules, quotas, orders, nodes and routes."""
     shares, leaves, paths = draw(trees(asking))
+    lines = draw(_rules(asking))
+    text = "\n".join(["policy random", *shares, *lines]) + "\n"
+    text = re.sub(r"LEAF(\d+)", lambda found: leaves[int(found[1]) % len(leaves)], text)
+    return re.sub(r"PATH(\d+)", lambda found: paths[int(found[1]) % len(paths)], text)
+
+
+@cache
+def _rules(asking: Asking) -> st.SearchStrategy[list[str]]:
+    """Everything but the shares, with `LEAF3` and `PATH5` for shares that are not known yet.
+
+    Strategies are slow to build and quick to draw from: hence the caches and the stand-ins.
+    """
     sections = [
-        ["policy random"],
-        shares,
-        draw(st.lists(_default(asking), max_size=3)),
-        draw(st.lists(_cap(paths, leaves, asking), max_size=2)),
-        draw(st.lists(_assign(leaves), max_size=3)),
-        [f"assign {draw(st.sampled_from(leaves))} otherwise"],
-        draw(st.lists(_deny(paths, leaves, asking), max_size=2)),
-        draw(st.lists(_quota(paths, leaves, asking), max_size=3)),
-        draw(st.lists(_priority(paths, leaves), max_size=3)),
-        draw(_orders(paths, asking)),
-        draw(st.lists(_node_rule(paths, leaves), max_size=2)),
-        draw(st.lists(_place(paths, leaves), max_size=2)),
-        draw(st.lists(_route(paths, leaves), max_size=1)),
-        ["route job, vmjob, vm, pool to simulated"],
+        st.lists(_default(asking), max_size=3),
+        st.lists(_cap(asking), max_size=2),
+        st.lists(_assign(), max_size=3),
+        st.just(["assign LEAF0 otherwise"]),
+        st.lists(_deny(asking), max_size=2),
+        st.lists(_quota(asking), max_size=3),
+        st.lists(_priority(), max_size=3),
+        _orders(asking),
+        st.lists(_node_rule(), max_size=2),
+        st.lists(_place(), max_size=2),
+        st.lists(_route(), max_size=1),
+        st.just(["route job, vmjob, vm, pool to simulated"]),
     ]
-    return "\n".join(line for section in sections for line in section) + "\n"
+    return st.tuples(*sections).map(lambda drawn: [line for lines in drawn for line in lines])
 
 
 # -------------------------------------------------------------------- shares
@@ -57,29 +67,31 @@ def trees(draw: Draw, asking: Asking = Asking()) -> tuple[list[str], list[str], 
     leaves: list[str] = []
     paths: list[str] = []
 
-    def grow(above: tuple[str, ...], depth: int) -> None:
+    def grow(above: tuple[str, ...], depth: int, absolute: bool) -> None:
         names = ["red", "green", "blue"][: draw(st.integers(1, 3))]
-        amounts = draw(_siblings(len(names), asking))
+        amounts = draw(_siblings(len(names), absolute, asking))
         for name, amount in zip(names, amounts, strict=True):
             path = (*above, name) if depth == 0 else (*above, f"{name}{depth}")
             paths.append(".".join(path))
             bounds = draw(_bounds(asking))
             if depth < 2 and draw(st.integers(0, 2)) == 0:
                 lines.append(f"share {path[-1]} {amount}{bounds} {{")
-                grow(path, depth + 1)
+                grow(path, depth + 1, absolute and "%" in amount and "," not in amount)
                 lines.append("}")
             else:
                 lines.append(f"share {path[-1]} {amount}{bounds}")
                 leaves.append(".".join(path))
 
-    grow((), 0)
+    grow((), 0, absolute=True)
     return lines, leaves, paths
 
 
 @st.composite
-def _siblings(draw: Draw, count: int, asking: Asking) -> list[str]:
-    """What each of some siblings is granted, never over 100 % together."""
-    style = draw(st.sampled_from(["percent", "percent", "weight", "absolute", "mixed"]))
+def _siblings(draw: Draw, count: int, absolute: bool, asking: Asking) -> list[str]:
+    """What each of some siblings is granted, never over 100 % together; in amounts too, where they may be."""
+    style = draw(
+        st.sampled_from(["percent", "percent", "weight", *(["absolute", "mixed"] if absolute else [])])
+    )
     percent = [draw(st.sampled_from([0, 10, 25, 33.33])) for _ in range(count)]
     weights = [draw(st.integers(1, 5)) for _ in range(count)]
     cores = [draw(st.integers(0, 6)) for _ in range(count)]
@@ -100,7 +112,7 @@ def _siblings(draw: Draw, count: int, asking: Asking) -> list[str]:
         f", {draw(st.sampled_from([0, 10, 30]))}% {resource}",
         f", {draw(st.integers(0, 4))}{unit}{resource}",
     ]
-    styles = [draw(st.sampled_from([0, 0, 0, 1, 2])) for _ in range(count)]
+    styles = [draw(st.sampled_from([0, 0, 0, 1, 2] if absolute else [0, 0, 1])) for _ in range(count)]
     return [main + named[style] for main, style in zip(mains, styles, strict=True)]
 
 
@@ -127,94 +139,111 @@ def _bounds(draw: Draw, asking: Asking) -> str:
 # --------------------------------------------------------------- expressions
 
 
-def _atoms() -> list[st.SearchStrategy[str]]:
+def _one_of(*texts: str) -> st.SearchStrategy[str]:
+    return st.sampled_from(texts)
+
+
+@cache
+def _atoms() -> st.SearchStrategy[str]:
     """Tests of the request alone, that may stand anywhere."""
-    compare = st.sampled_from(["==", "!=", "<", "<=", ">", ">="])
-
-    def equal(name: str, values: tuple[str, ...]) -> st.SearchStrategy[str]:
-        return st.builds(
-            '{} {} "{}"'.format, st.just(name), st.sampled_from(["==", "!="]), st.sampled_from(values)
-        )
-
-    def within(name: str, values: tuple[str, ...], quote: str) -> st.SearchStrategy[str]:
-        chosen = st.lists(st.sampled_from(values), min_size=1, max_size=2, unique=True)
-        listed = chosen.map(lambda items: ", ".join(f"{quote}{item}{quote}" for item in items))
-        return st.builds("{} {} {{{}}}".format, st.just(name), st.sampled_from(["in", "not in"]), listed)
-
-    return [
-        st.builds("kind == {}".format, st.sampled_from(words.KINDS)),
-        st.builds("origin != {}".format, st.sampled_from(words.ORIGINS)),
-        within("kind", words.KINDS, ""),
-        within("origin", words.ORIGINS, ""),
-        equal("user", words.USERS),
-        equal("group", words.GROUPS),
-        within("user", words.USERS, '"'),
-        within("group", words.GROUPS, '"'),
-        st.sampled_from(['group startswith "a"', 'user like "?n*"', 'group like "*m*"', 'user like "a"']),
-        st.builds('"{}" in roles'.format, st.sampled_from(words.ROLES)),
-        st.builds('"{}" not in tags'.format, st.sampled_from(words.TAGS)),
-        st.builds("cores {} {}".format, compare, st.sampled_from([1, 2, 3])),
-        st.builds("cores * count {} {}".format, compare, st.sampled_from([2, 3, 6])),
-        st.builds("memory / 2 {} {}".format, compare, st.sampled_from(["1GiB", "512MiB"])),
-        st.builds("gpus + cores {} {}".format, compare, st.sampled_from([1, 2, 3])),
-        st.builds("walltime {} {}".format, compare, st.sampled_from(["10m", "2h", "1d", "unlimited"])),
-        st.builds("count {} {}".format, compare, st.sampled_from([1, 2])),
-        st.sampled_from(["has project", "not has queue", "has image", "not has name"]),
-        st.builds('has project and project == "{}"'.format, st.sampled_from(words.PROJECTS)),
-        st.builds('has queue and queue != "{}"'.format, st.sampled_from(words.QUEUES)),
-        st.just("has image and image.approved"),
-        st.just("kind == vm and not image.approved"),
-        st.just('has image and image.name == "sl6"'),
+    names = {"user": words.USERS, "group": words.GROUPS}
+    sets = [
+        f"{name} {op} {{{', '.join(quoted)}}}"
+        for name, values in names.items()
+        for quoted in ([f'"{value}"' for value in values[:2]], [f'"{values[-1]}"'])
+        for op in ("in", "not in")
     ]
-
-
-def _placed(paths: list[str], leaves: list[str]) -> list[st.SearchStrategy[str]]:
-    """Tests of the share, that may stand after the assignment."""
-    return [
-        st.builds("in {}".format, st.sampled_from(paths)),
-        st.builds("not in {}".format, st.sampled_from(paths)),
-        st.builds("share == {}".format, st.sampled_from(leaves)),
+    enums = [
+        f"{name} {op} {{{', '.join(values[at : at + 2])}}}"
+        for name, values in {"kind": words.KINDS, "origin": words.ORIGINS}.items()
+        for at in range(3)
+        for op in ("in", "not in")
     ]
-
-
-def _state() -> list[st.SearchStrategy[str]]:
-    """Tests of the farm's state, for caps and denials."""
-    scope = st.sampled_from(["user", "group", "share"])
-    return [
-        st.builds("{}.cores {} {}".format, scope, st.sampled_from(["<", ">="]), st.sampled_from([1, 4])),
-        st.builds("{}.running > {}".format, scope, st.sampled_from([0, 2])),
-        st.builds("{}.waiting > {}".format, scope, st.sampled_from([0, 2])),
-        st.builds("{}.machines > 1".format, scope),
-        st.builds("{}.memory > 1GiB".format, scope),
-        st.just("has project and project.cores > 2"),
-        st.builds("farm.used.cores > {}".format, st.sampled_from([0, 5])),
-        st.builds("farm.waiting > {}".format, st.sampled_from([0, 3])),
-        st.builds("farm.cores < {}".format, st.sampled_from([4, 12])),
-        st.builds("share.nominal.cores < {}".format, st.sampled_from([2, 5])),
+    quantities = [
+        f"{left} {op} {right}"
+        for op in ("==", "!=", "<", "<=", ">", ">=")
+        for left, rights in {
+            "cores": "1 2 3",
+            "cores * count": "2 3 6",
+            "gpus + cores": "1 2 3",
+            "count": "1 2",
+            "memory / 2": "1GiB 512MiB",
+            "walltime": "10m 2h 1d unlimited",
+        }.items()
+        for right in rights.split()
     ]
-
-
-def conditions(atoms: list[st.SearchStrategy[str]]) -> st.SearchStrategy[str]:
-    """Atoms joined by and, or and not."""
-    return st.recursive(
-        st.one_of(atoms),
-        lambda inner: st.one_of(
-            st.builds("({} and {})".format, inner, inner),
-            st.builds("({} or {})".format, inner, inner),
-            st.builds("not ({})".format, inner),
-        ),
-        max_leaves=3,
+    return st.one_of(
+        _one_of(*(f'{name} {op} "{v}"' for name, vs in names.items() for v in vs for op in ("==", "!="))),
+        _one_of(*(f"kind == {kind}" for kind in words.KINDS), *(f"origin != {o}" for o in words.ORIGINS)),
+        _one_of(*sets, *enums),
+        _one_of('group startswith "a"', 'user like "?n*"', 'group like "*m*"', 'user like "a"'),
+        _one_of(*(f'"{role}" in roles' for role in words.ROLES), *(f'"{t}" not in tags' for t in words.TAGS)),
+        _one_of(*quantities),
+        _one_of("has project", "not has queue", "has image", "not has name", "has image and image.approved"),
+        _one_of(*(f'has project and project == "{project}"' for project in words.PROJECTS)),
+        _one_of(*(f'has queue and queue != "{queue}"' for queue in words.QUEUES)),
+        _one_of("kind == vm and not image.approved", 'has image and image.name == "sl6"'),
     )
 
 
-def _guard(atoms: list[st.SearchStrategy[str]], always: bool = True) -> st.SearchStrategy[str]:
-    condition = conditions(atoms)
-    forms = [
-        st.builds(" when {}".format, condition),
-        st.builds(" unless {}".format, condition),
-        st.builds(" when {} unless {}".format, condition, condition),
+@cache
+def _placed() -> st.SearchStrategy[str]:
+    """Tests of the request and its share, that may stand after the assignment."""
+    shares = [
+        f"{test}{n}"
+        for test in ("in PATH", "not in PATH", "share == LEAF", "share != LEAF")
+        for n in range(6)
     ]
-    return st.one_of(st.just(""), *forms) if always else st.one_of(forms)
+    return st.one_of(_atoms(), _atoms(), _one_of(*shares))
+
+
+@cache
+def _state(asking: Asking) -> st.SearchStrategy[str]:
+    """Tests that may stand in caps and denials: of the farm's state too, if so asked."""
+    if not asking.state:
+        return _placed()
+    uses = (
+        "cores >= 1",
+        "cores < 4",
+        "running > 0",
+        "waiting > 1",
+        "machines > 1",
+        "memory > 1GiB",
+        "gpus == 0",
+    )
+    farm = ("farm.used.cores > 0", "farm.used.cores <= 5", "farm.waiting > 0", "farm.cores < 12")
+    return st.one_of(
+        _placed(),
+        _one_of(*(f"{scope}.{use}" for scope in ("user", "group", "share") for use in uses)),
+        _one_of(*farm, "share.nominal.cores < 4", "has project and project.cores > 2"),
+    )
+
+
+def _joined(atoms: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    """Atoms joined by and, or and not."""
+    two = st.tuples(atoms, _one_of("and", "or"), atoms).map(lambda drawn: f"({' '.join(drawn)})")
+    either = st.one_of(atoms, atoms, two, two.map("not {}".format))
+    return st.one_of(
+        either, either, st.tuples(either, atoms).map(lambda pair: f"({pair[0]} or not ({pair[1]}))")
+    )
+
+
+def _guard(atoms: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    """`when`, `unless`, or both."""
+    condition = _joined(atoms)
+    return st.one_of(
+        condition.map(" when {}".format),
+        condition.map(" unless {}".format),
+        st.tuples(condition, condition).map(lambda pair: f" when {pair[0]} unless {pair[1]}"),
+    )
+
+
+def _sometimes(guard: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    return st.one_of(st.just(""), guard)
+
+
+def _followed(first: st.SearchStrategy[str], *more: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    return st.tuples(first, *more).map("".join)
 
 
 # ---------------------------------------------------------------- statements
@@ -224,121 +253,107 @@ def _default(asking: Asking) -> st.SearchStrategy[str]:
     amounts = ["cores 2", "memory 1GiB", "gpus 1", "count 2", "disk 1GiB"]
     names = ['project "p1"', 'queue "long"', 'account "acc1"']
     walltimes = ["walltime 1h", "walltime 12h"] if asking.walltimes else []
-    return st.builds("default {}{}".format, st.sampled_from([*amounts, *names, *walltimes]), _guard(_atoms()))
+    return _followed(st.just("default "), _one_of(*amounts, *names, *walltimes), _sometimes(_guard(_atoms())))
 
 
-def _cap(paths: list[str], leaves: list[str], asking: Asking) -> st.SearchStrategy[str]:
-    what = st.sampled_from(["cores 4", "memory 4GiB", "walltime 1h", "walltime 1d", "count 2", "gpus 0"])
-    return st.builds("cap {}{}".format, what, _guard(_after(paths, leaves, asking)))
+def _cap(asking: Asking) -> st.SearchStrategy[str]:
+    what = _one_of("cores 4", "memory 4GiB", "walltime 1h", "walltime 1d", "count 2", "gpus 0")
+    return _followed(st.just("cap "), what, _sometimes(_guard(_state(asking))))
 
 
-def _after(paths: list[str], leaves: list[str], asking: Asking) -> list[st.SearchStrategy[str]]:
-    return [*_atoms(), *_placed(paths, leaves), *(_state() if asking.state else [])]
+def _assign() -> st.SearchStrategy[str]:
+    return _followed(_one_of(*(f"assign LEAF{n}" for n in range(6))), _guard(_atoms()))
 
 
-def _assign(leaves: list[str]) -> st.SearchStrategy[str]:
-    return st.builds("assign {}{}".format, st.sampled_from(leaves), _guard(_atoms(), always=False))
+def _deny(asking: Asking) -> st.SearchStrategy[str]:
+    test = _state(asking)
+    return st.tuples(test, test).map(lambda pair: f'deny "no" when {pair[0]} and {pair[1]}')
 
 
-def _deny(paths: list[str], leaves: list[str], asking: Asking) -> st.SearchStrategy[str]:
-    condition = st.one_of(_after(paths, leaves, asking))
-    return st.builds('deny "no" when {} and {}'.format, condition, condition)
-
-
-@st.composite
-def _quota(draw: Draw, paths: list[str], leaves: list[str], asking: Asking) -> str:
-    each = st.sampled_from(
-        ["user", "group", "project", "role", "share", "queue", "account", "image", "kind", "origin"]
-    )
-    named = st.one_of(
-        st.builds('user "{}"'.format, st.sampled_from(words.USERS)),
-        st.builds('group "{}"'.format, st.sampled_from(words.GROUPS)),
-        st.builds('role "{}"'.format, st.sampled_from(words.ROLES)),
-        st.builds('project "{}"'.format, st.sampled_from(words.PROJECTS)),
-        st.builds('image "{}"'.format, st.sampled_from([*words.IMAGES, "id-sl6"])),
-        st.builds("share {}".format, st.sampled_from(paths)),
-    )
-    nodes = st.builds("nodes {}".format, _nodes())
-    kind, scope = draw(
-        st.one_of(
-            st.tuples(st.just("each"), each),
-            st.tuples(st.just("one"), named),
-            st.tuples(st.just("nodes"), nodes),
-        )
-    )
-    within = draw(st.sampled_from(["", *(f" in {path}" for path in paths)]))
-    ceilings = {
-        "cores": st.sampled_from(["cores <= 4", "cores <= 6", "cores <= farm.cores / 2"]),
-        "memory": st.sampled_from(["memory <= 4GiB", "memory <= 20GiB"]),
-        "gpus": st.sampled_from(["gpus <= 0", "gpus <= 2"]),
-        "volumes": st.just("volumes <= 2"),
-        "running": st.sampled_from(["running <= 1", "running <= 3"]),
-        "machines": st.sampled_from(["machines <= 1", "machines <= 4"]),
-        "waiting": st.sampled_from(["waiting <= 1", "waiting <= 3"]),
-        "core_hours": st.sampled_from(
-            ["core_hours <= 4 per 1h", "core_hours <= 100 per 1d", "core_hours <= 9 per 6h"]
-        ),
-        **({"hs23": st.sampled_from(["hs23 <= 5", "hs23 <= 8"])} if asking.hs23 else {}),
+@cache
+def _quota(asking: Asking) -> st.SearchStrategy[str]:
+    scopes = "user group project role share queue account image kind origin"
+    each = [f"each {scope}" for scope in scopes.split()]
+    one = [
+        f'{scope} "{v}"'
+        for scope, v in (("user", "ann"), ("group", "cms"), ("role", "ops"), ("project", "p1"))
+    ]
+    shares = [f"share PATH{n}" for n in range(4)]
+    scope = st.one_of(_one_of(*each), _one_of(*one, 'image "sl6"', 'image "id-sl7"', *shares))
+    within = _one_of("", "", *(f" in PATH{n}" for n in range(4)))
+    held = {
+        "cores": ("4", "6", "farm.cores / 2"),
+        "memory": ("4GiB", "20GiB"),
+        "gpus": ("0", "2"),
+        "volumes": ("2",),
+        "running": ("1", "3"),
+        "machines": ("1", "4"),
     }
-    of_time = {"waiting", "core_hours"}
-    resources = [r for r in ceilings if not (kind == "nodes" and r in (*of_time, "hs23"))]
-    chosen = draw(st.lists(st.sampled_from(resources), min_size=1, max_size=2, unique=True))
-    listed = ", ".join(draw(ceilings[resource]) for resource in chosen)
-    guard = draw(st.one_of(st.just(""), _guard([*_atoms(), *_placed(paths, leaves)])))
-    after = draw(st.sampled_from(["", "", " else wait", " else deny"]))
-    return f"quota for {'each ' if kind == 'each' else ''}{scope}{within}{guard}: {listed}{after}"
+    other = {
+        "waiting": ("1", "3"),
+        "core_hours": ("4 per 1h", "100 per 1d", "9 per 6h"),
+        **({"hs23": ("5", "8")} if asking.hs23 else {}),
+    }
+    guard = _sometimes(_guard(_placed()))
+    of_many = _followed(st.just("quota for "), scope, within, guard, _ceilings(held | other))
+    of_nodes = _followed(st.just("quota for nodes "), _nodes(), within, guard, _ceilings(held))
+    return st.one_of(of_many, of_many, of_many, of_nodes)
 
 
+def _ceilings(bounds: dict[str, tuple[str, ...]]) -> st.SearchStrategy[str]:
+    one = _one_of(*(f"{r} <= {bound}" for r, values in bounds.items() for bound in values))
+    some = st.lists(one, min_size=1, max_size=2, unique_by=lambda ceiling: ceiling.split()[0])
+
+    def ended(drawn: tuple[list[str], str]) -> str:
+        ceilings, outcome = ", ".join(drawn[0]), drawn[1]
+        return f": {ceilings}{'' if 'waiting' in ceilings and outcome == ' else wait' else outcome}"
+
+    return st.tuples(some, _one_of("", " else wait", " else deny")).map(ended)
+
+
+@cache
 def _nodes() -> st.SearchStrategy[str]:
-    patterns = st.lists(st.sampled_from(words.NODE_PATTERNS), min_size=1, max_size=2, unique=True)
-    named = patterns.map(lambda items: ", ".join(f'"{item}"' for item in items))
-    having = st.sampled_from(words.PROPERTIES).map('with "{}"'.format)
-    return st.one_of(named, having, st.builds("{} {}".format, named, having), st.just("all"))
+    names = [f'"{pattern}"' for pattern in words.NODE_PATTERNS]
+    having = [f'with "{which}"' for which in words.PROPERTIES]
+    return _one_of(*names, '"a1", "b*"', *having, '"a*" with "ssd"', "all")
 
 
-def _priority(paths: list[str], leaves: list[str]) -> st.SearchStrategy[str]:
-    what = st.sampled_from(["10", "5", "+3", "-2", "+1 per 1h waited", "-1 per 10m waited"])
-    return st.builds("priority {}{}".format, what, _guard([*_atoms(), *_placed(paths, leaves)]))
+def _priority() -> st.SearchStrategy[str]:
+    what = _one_of("10", "5", "+3", "-2", "+1 per 1h waited", "-1 per 10m waited")
+    return _followed(st.just("priority "), what, _sometimes(_guard(_placed())))
 
 
-@st.composite
-def _orders(draw: Draw, paths: list[str], asking: Asking) -> list[str]:
-    keys = st.lists(
-        st.one_of(
-            st.builds(
-                "fairshare of {} half-life {}".format,
-                st.sampled_from(["user", "group", "project", "account"]),
-                st.sampled_from(["10m", "1d"]),
-            ),
-            st.sampled_from(["priority", "age", "size"]),
-        ),
-        min_size=1,
-        max_size=3,
-        unique_by=lambda key: key.split()[0],
-    )
-    modes = {None: ["", " strict", " best effort"], True: [" strict"], False: ["", " best effort"]}
-    mode = st.sampled_from(modes[asking.strict])
-    whom = draw(st.lists(st.sampled_from(paths), max_size=2, unique=True))
-    first = (
-        [f"order any by {', '.join(draw(keys))}{draw(mode)}"] if draw(st.booleans()) or asking.strict else []
-    )
-    return first + [f"order {path} by {', '.join(draw(keys))}{draw(mode)}" for path in whom]
+@cache
+def _orders(asking: Asking) -> st.SearchStrategy[list[str]]:
+    of = ("user", "group", "project", "account")
+    fairshares = [f"fairshare of {whom} half-life {half}" for whom in of for half in ("10m", "1d")]
+    key = st.one_of(_one_of(*fairshares), _one_of("priority", "age", "size"))
+    keys = st.lists(key, min_size=1, max_size=3, unique_by=lambda text: text.split()[0]).map(", ".join)
+    modes = {None: ("", " strict", " best effort"), True: (" strict",), False: ("", " best effort")}
+    order = _followed(keys, _one_of(*modes[asking.strict]))
+    whole = _followed(st.just("order any by "), order).map(lambda line: [line])
+    part = _followed(_one_of(*(f"order PATH{n} by " for n in range(6))), order).map(lambda line: [line])
+    none: st.SearchStrategy[list[str]] = st.just([])
+    every = whole if asking.strict else st.one_of(none, whole)
+    return st.tuples(every, st.one_of(none, part)).map(lambda pair: pair[0] + pair[1])
 
 
-def _node_rule(paths: list[str], leaves: list[str]) -> st.SearchStrategy[str]:
-    which = st.sampled_from(["only", "preferred", "preferred"])
-    return st.builds(
-        "nodes {} {}{}".format, _nodes(), which, _guard([*_atoms(), *_placed(paths, leaves)], always=False)
-    )
+@cache
+def _node_rule() -> st.SearchStrategy[str]:
+    how = _one_of(" only", " preferred", " preferred")
+    return _followed(st.just("nodes "), _nodes(), how, _guard(_placed()))
 
 
-def _place(paths: list[str], leaves: list[str]) -> st.SearchStrategy[str]:
-    kinds = st.lists(st.sampled_from(words.KINDS), min_size=1, max_size=3, unique=True).map(", ".join)
-    how = st.sampled_from(["spread", "spread", "pack"])
-    return st.builds("place {} {}{}".format, kinds, how, _guard([*_atoms(), *_placed(paths, leaves)]))
+@cache
+def _kinds() -> st.SearchStrategy[str]:
+    return st.lists(_one_of(*words.KINDS), min_size=1, max_size=3, unique=True).map(", ".join)
 
 
-def _route(paths: list[str], leaves: list[str]) -> st.SearchStrategy[str]:
-    kinds = st.lists(st.sampled_from(words.KINDS), min_size=1, max_size=3, unique=True).map(", ".join)
-    where = st.sampled_from(["slurm", "openstack through slurm"])
-    return st.builds("route {} to {}{}".format, kinds, where, _guard([*_atoms(), *_placed(paths, leaves)]))
+def _place() -> st.SearchStrategy[str]:
+    how = _one_of(" spread", " spread", " pack")
+    return _followed(st.just("place "), _kinds(), how, _sometimes(_guard(_placed())))
+
+
+def _route() -> st.SearchStrategy[str]:
+    where = _one_of(" to slurm", " to openstack through slurm")
+    return _followed(st.just("route "), _kinds(), where, _sometimes(_guard(_placed())))

@@ -1,0 +1,167 @@
+"""The compiled engine and the oracle, played the same streams, give the same answers all the way."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+from hypothesis import HealthCheck, event, given, note, settings
+from hypothesis import strategies as st
+from oracle.interpreter import Answer, Oracle, Why
+from strategies import farms, streams
+from strategies.checking import checked
+from strategies.policies import Asking, policies
+from wnodes_engine.check.checked import CheckedPolicy
+from wnodes_engine.compile import compile_policy
+from wnodes_engine.core import State, decide
+from wnodes_engine.values import Code, Decision, Node, Placement, Reason, Request
+
+WITH_A_STATEMENT = {Code.CAP, Code.RULE, Code.QUOTA}
+SLOWLY = settings(deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def plain_reason(reason: Reason | Why) -> tuple[Any, ...]:
+    place = (reason.file, reason.line) if reason.code in WITH_A_STATEMENT else ()
+    return (str(reason.code), reason.resource, reason.limit, reason.current, reason.short, place)
+
+
+def plain(answer: Answer | Decision) -> dict[str, Any]:
+    """An answer as both can be compared by."""
+    route = answer.route
+    return {
+        "outcome": str(answer.outcome),
+        "share": answer.share,
+        "route": (route.target, route.through) if isinstance(route, msgspec.Struct) else route,
+        "placement": [(p.node, p.parts) for p in answer.placement],
+        "reasons": [plain_reason(reason) for reason in answer.reasons],
+    }
+
+
+class Both:
+    """The engine and the oracle side by side; every step is done by both and compared."""
+
+    def __init__(self, policy: CheckedPolicy, nodes: list[Node]) -> None:
+        self.engine = State(compile_policy(policy), nodes)
+        self.oracle = Oracle(policy, nodes)
+        self.nodes = {node.name: node for node in nodes}
+        self.now = streams.BEGIN
+        self.asked = 0
+
+    def play(self, step: streams.Event) -> None:
+        match step:
+            case streams.Submit(request):
+                request = self.named(request)
+                note(f"submit {request}")
+                self.same(self.engine.submit(request, self.now), self.oracle.submit(request, self.now))
+            case streams.Ask(request):
+                self.ask(self.named(request))
+            case streams.Schedule():
+                self.schedule()
+            case streams.Finish(n) if self.engine.running:
+                request_id = sorted(self.engine.running)[n % len(self.engine.running)]
+                note(f"finish {request_id}")
+                self.engine.finish(request_id, self.now)
+                self.oracle.finish(request_id, self.now)
+            case streams.Cancel(n) if self.engine.waiting:
+                request_id = sorted(self.engine.waiting)[n % len(self.engine.waiting)]
+                note(f"cancel {request_id}")
+                assert self.engine.cancel(request_id, self.now)
+                assert self.oracle.cancel(request_id, self.now)
+            case streams.Flip(n):
+                node = self.nodes[sorted(self.nodes)[n % len(self.nodes)]]
+                node = self.nodes[node.name] = msgspec.structs.replace(node, up=not node.up)
+                note(f"set_node {node}")
+                self.engine.set_node(node, self.now)
+                self.oracle.set_node(node, self.now)
+            case streams.Pass(seconds):
+                self.now += seconds
+                note(f"now {self.now}")
+            case _:
+                pass
+        assert set(self.engine.running) == set(self.oracle.state.held)
+        assert set(self.engine.waiting) == set(self.oracle.state.queue)
+
+    def named(self, request: Request) -> Request:
+        self.asked += 1
+        return msgspec.structs.replace(request, id=f"r{self.asked}")
+
+    def ask(self, request: Request) -> None:
+        note(f"decide {request}")
+        self.same(decide(self.engine, request, self.now), self.oracle.decide(request, self.now))
+
+    def schedule(self) -> None:
+        note(f"schedule at {self.now}")
+        mine = [(s.request.id, s.share, placed(s.placement)) for s in self.oracle.schedule(self.now)]
+        theirs = [
+            (s.request.id, s.decision.share, placed(s.decision.placement))
+            for s in self.engine.schedule(self.now)
+        ]
+        assert theirs == mine
+
+    def same(self, theirs: Decision, mine: Answer) -> None:
+        event(f"{mine.outcome} {', '.join(sorted({reason.code for reason in mine.reasons}))}")
+        assert plain(theirs) == plain(mine)
+
+
+def placed(placement: tuple[Placement, ...]) -> list[tuple[str, int]]:
+    return [(p.node, p.parts) for p in placement]
+
+
+def agree_on(text: str, nodes: list[Node], stream: list[streams.Event]) -> None:
+    note(text)
+    agree_on_policy(checked(text), nodes, stream)
+
+
+def agree_on_policy(policy: CheckedPolicy, nodes: list[Node], stream: list[streams.Event]) -> None:
+    note("\n".join(map(str, nodes)))
+    both = Both(policy, nodes)
+    for step in stream:
+        both.play(step)
+
+
+@given(
+    policies(Asking(state=True)),
+    farms.nodes(),
+    st.lists(farms.requests(streams.BEGIN), min_size=1, max_size=8),
+)
+@settings(SLOWLY, max_examples=100)
+def test_an_idle_farm_gets_the_same_answers_from_both(
+    text: str, nodes: list[Node], requests: list[Request]
+) -> None:
+    agree_on(text, nodes, [streams.Ask(request) for request in requests])
+
+
+@given(policies(), farms.nodes(), st.lists(farms.requests(streams.BEGIN), min_size=1, max_size=4))
+@settings(SLOWLY, max_examples=50)
+def test_holes_in_assignment_and_routing_are_denied_alike(
+    text: str, nodes: list[Node], requests: list[Request]
+) -> None:
+    note(text)
+    policy = checked(text)
+    holed = replace(policy, assigns=policy.assigns[:-1], routes=policy.routes[:-1])
+    agree_on_policy(holed, nodes, [streams.Ask(request) for request in requests])
+
+
+@given(policies(Asking(strict=True)), farms.nodes(), streams.streams())
+@settings(SLOWLY, max_examples=100)
+def test_strict_leaves_are_scheduled_alike_by_both(
+    text: str, nodes: list[Node], stream: list[streams.Event]
+) -> None:
+    agree_on(text, nodes, stream)
+
+
+@given(policies(Asking(strict=False, walltimes=False)), farms.nodes(), streams.streams(walltimes=False))
+@settings(SLOWLY, max_examples=100)
+def test_best_effort_without_ends_is_scheduled_alike_by_both(
+    text: str, nodes: list[Node], stream: list[streams.Event]
+) -> None:
+    agree_on(text, nodes, stream)
+
+
+@given(policies(Asking(strict=True, hs23=True)), farms.nodes(factors=True), streams.streams())
+@settings(SLOWLY, max_examples=100)
+def test_benchmarked_shares_are_scheduled_alike_by_both(
+    text: str, nodes: list[Node], stream: list[streams.Event]
+) -> None:
+    agree_on(text, nodes, stream)
