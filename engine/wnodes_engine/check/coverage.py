@@ -16,11 +16,8 @@ from wnodes_engine.check.arithmetic import compare
 from wnodes_engine.check.literals import show
 from wnodes_engine.language.vocabulary import ATTRIBUTES, MEMBERS, Type
 
-PATIENCE: Final = 200_000
+PATIENCE: Final = 400_000
 """How many nodes of expressions one search may look at before it gives up."""
-
-STAMINA: Final = 3_000_000
-"""How many nodes all searches over one policy may look at."""
 
 _DEEPEST: Final = 100
 
@@ -33,6 +30,7 @@ _NUMBERS: Final = frozenset({Type.NUMBER, Type.DURATION, Type.SIZE})
 _GUARDED: Final = {a.guard: a.kinds for a in ATTRIBUTES.values() if a.guard}
 _FLIPPED: Final = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "==": "==", "!=": "!="}
 _KIND: Final[Key] = ("value", "kind")
+_ORIGIN: Final[Key] = ("value", "origin")
 
 
 class TooMuch(Exception):  # noqa: N818 - a limit, not a mistake
@@ -52,18 +50,37 @@ class Search:
 
     def __init__(self, leaves: Iterable[int] = ()) -> None:
         self._leaves = tuple(leaves)
-        self._stamina = STAMINA
         self._left = 0
+        self._guessing = False
         self._choices: dict[Key, tuple[Value, ...]] = {}
 
     def find(self, goal: checked.Expr, patience: int = PATIENCE) -> Known | None:
         """What is to be known of a request for `goal` to hold; None if it never does. Raises TooMuch."""
-        self._left = patience = min(patience, self._stamina)
+        self._left = patience
         self._choices = self._interesting(goal)
+        return self._guess(goal) or self._search(goal, {})
+
+    @property
+    def left(self) -> int:
+        """What the last search did not use of its patience."""
+        return max(0, self._left)
+
+    def _guess(self, goal: checked.Expr) -> Known | None:
+        """The plainest requests first, one of each kind and origin: long lists rarely leave out others."""
+        self._guessing = True
         try:
-            return self._search(goal, {})
+            for kind in MEMBERS[Type.KIND]:
+                for origin in self._choices.get(_ORIGIN, ("local",)):
+                    known: Known = {_KIND: kind, _ORIGIN: origin}
+                    if self._holds(goal, known) is True:
+                        return {
+                            key: value
+                            for key, value in known.items()
+                            if key in self._choices or (value and key != _ORIGIN)
+                        }
         finally:
-            self._stamina -= patience - self._left
+            self._guessing = False
+        return None
 
     def _search(self, goal: checked.Expr, known: Known) -> Known | None:
         answer = self._holds(goal, known)
@@ -101,7 +118,7 @@ class Search:
                 value = self._value(("value", expr.name), known)
                 return value if isinstance(value, Unknown) else bool(value)
             case checked.Member(left=checked.Const(value=str() as element), right=checked.Attr(name=name)):
-                return _truth(known, ("member", name, element))
+                return self._truth(("member", name, element), known)
             case checked.Member(
                 left=checked.Attr(name=name), right=checked.Const(value=frozenset() as among)
             ):
@@ -115,7 +132,7 @@ class Search:
                 value = self._value(("value", name), known)
                 return value if isinstance(value, Unknown) else compare(op, value, constant)
             case _:
-                return _truth(known, ("opaque", shape(expr)))
+                return self._truth(("opaque", shape(expr)), known)
 
     def _junction(self, expr: checked.And | checked.Or, known: Known) -> bool | Unknown:
         """One operand can decide, though others before it are not known."""
@@ -134,11 +151,20 @@ class Search:
             kind = self._value(_KIND, known)
             if isinstance(kind, Unknown) or kind in kinds:
                 return kind if isinstance(kind, Unknown) else True
-        return _truth(known, ("has", expr.name))
+        return self._truth(("has", expr.name), known)
 
     def _value(self, key: Key, known: Known) -> Value | Unknown:
         value = known.get(key)
-        return Unknown(key, self._choices[key]) if value is None else value
+        if value is not None:
+            return value
+        choices = self._choices.get(key, (False, True))
+        if not self._guessing:
+            return Unknown(key, choices)
+        return known.setdefault(key, choices[0])
+
+    def _truth(self, key: Key, known: Known) -> bool | Unknown:
+        value = self._value(key, known)
+        return value if isinstance(value, Unknown) else bool(value)
 
     # ---------------------------------------------------------------- choices
 
@@ -256,11 +282,6 @@ def _in_reading_order(item: tuple[Key, Value]) -> tuple[int, str]:
     first = ("kind", "origin", "user", "group", "project")
     name = str(item[0][1])
     return (first.index(name) if name in first else len(first), name)
-
-
-def _truth(known: Known, key: Key) -> bool | Unknown:
-    value = known.get(key)
-    return Unknown(key, (False, True)) if value is None else bool(value)
 
 
 def _plain(expr: checked.Compare) -> tuple[str, str, Value] | None:

@@ -45,8 +45,7 @@ def _read(attribute: Attribute, span: Span, place: Place, names: Names) -> check
     if place.phase not in attribute.phases:
         too_early(attribute, place.phase, span, names)
         return None
-    facts = replace(place.facts, present=place.facts.present | names.present)
-    if not facts.allow(attribute):
+    if attribute.guard not in names.present and not place.facts.allow(attribute):
         guard = attribute.guard
         kinds = f", or test the kind: `kind in {{{', '.join(attribute.kinds)}}}`" if attribute.kinds else ""
         names.report.add(

@@ -233,9 +233,7 @@ class Rules:
                 )
                 self._error("E180", f"there is no field `{{{field}}}`", text, mend)
                 sound = False
-            elif attribute is not None and not replace(facts, present=facts.present | names.present).allow(
-                attribute
-            ):
+            elif attribute is not None and field not in names.present and not facts.allow(attribute):
                 mend = f'add `when has {attribute.guard}`, or a default before it: `default {field} "…"`'
                 self._error(
                     "E114",

@@ -17,6 +17,8 @@ _KINDS: Final = MEMBERS[Type.KIND]
 _MOST_COMPARED: Final = 200
 """Beyond this many rules in a list, each is no longer compared with all those before it."""
 _PATIENCE: Final = 20_000
+_STAMINA: Final = 500_000
+"""How many nodes of expressions are looked at for warnings; holes are worth any number."""
 
 Case = tuple[checked.Condition, frozenset[str], Span]
 """A condition, the kinds that it is for, and the statement that it belongs to."""
@@ -28,6 +30,7 @@ class Totality:
     def __init__(self, names: Names) -> None:
         self._names = names
         self._search = Search(sorted(names.shares[FARM].leaves))
+        self._stamina = _STAMINA
 
     def assignments(self, assigns: Sequence[checked.Assign], after: Span) -> None:
         """Every request is assigned to a share."""
@@ -116,10 +119,13 @@ class Totality:
 
     def _finds(self, goal: checked.Expr) -> bool | None:
         """Whether some request makes it hold; None where that is not known."""
+        patience = min(_PATIENCE, self._stamina)
         try:
-            return self._search.find(goal, _PATIENCE) is not None
+            return self._search.find(goal, patience) is not None
         except TooMuch:
             return None
+        finally:
+            self._stamina -= patience - self._search.left
 
     def _told(self, found: Known) -> str:
         return f"a request with {describe(found, [share.path for share in self._names.shares])}"
