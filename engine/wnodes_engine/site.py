@@ -12,6 +12,8 @@ from typing import Any, Final
 from wnodes_engine.check.checked import SiteAttribute
 from wnodes_engine.documents import DocumentError, Positions, read_document
 from wnodes_engine.findings import Finding, in_order
+from wnodes_engine.language.literals import LiteralError, number
+from wnodes_engine.language.syntax import Unit
 from wnodes_engine.language.vocabulary import ATTRIBUTES, MEMBERS, Trust, Type
 from wnodes_engine.values import Image
 
@@ -26,10 +28,7 @@ _TYPES: Final = {
     "boolean": Type.TRUTH,
 }
 _TRUST: Final = {"claimed": Trust.CLAIMED, "vouched": Trust.VOUCHED}
-_UNITS: Final = {
-    Type.DURATION: {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800},
-    Type.SIZE: {"MiB": 1, "GiB": 1 << 10, "TiB": 1 << 20},
-}
+_UNITS: Final = {Type.DURATION: Unit.SECONDS, Type.SIZE: Unit.MIB}
 _EXAMPLE: Final = {
     Type.NUMBER: "such as 4",
     Type.DURATION: "such as 12h or 7d",
@@ -37,6 +36,7 @@ _EXAMPLE: Final = {
     Type.STRING: "a text",
     Type.TRUTH: "true or false",
 }
+_SIZES: Final = frozenset({"memory", "disk", "size", "min_disk", "min_memory"})
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
 
@@ -158,7 +158,7 @@ def load_site(path: str | Path) -> Site:
         images={name: _image(name, spec or {}) for name, spec in value["images"].items()}
         if "images" in value
         else None,
-        flavours={name: Flavour(**spec) for name, spec in value["flavours"].items()}
+        flavours={name: Flavour(**_in_mib(spec)) for name, spec in value["flavours"].items()}
         if "flavours" in value
         else None,
         attributes=attributes,
@@ -207,15 +207,25 @@ def _attribute(
 def _value_of(type_: Type, written: str | int | bool) -> str | int | bool | None:
     """The default in the house's units; None where it is not of the type."""
     if type_ in _UNITS:
-        match = re.fullmatch(r"([0-9]{1,15})([A-Za-z]+)", written) if isinstance(written, str) else None
-        unit = _UNITS[type_].get(match[2]) if match else None
-        return int(match[1]) * unit if match and unit else None
+        try:
+            milli, unit = number(str(written))
+        except LiteralError:
+            return None
+        return milli // 1000 if unit is _UNITS[type_] and milli % 1000 == 0 else None
     wanted = {Type.STRING: str, Type.TRUTH: bool, Type.NUMBER: int}[type_]
     return written if type(written) is wanted else None
 
 
 def _image(name: str, spec: Mapping[str, Any]) -> Image:
-    return Image(**{"id": name, "name": name, **spec, "tags": frozenset(spec.get("tags", ()))})
+    return Image(**{"id": name, "name": name, **_in_mib(spec), "tags": frozenset(spec.get("tags", ()))})
+
+
+def _in_mib(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """What a map says, with its sizes as numbers of MiB."""
+    return {
+        key: number(value)[0] // 1000 if key in _SIZES and isinstance(value, str) else value
+        for key, value in spec.items()
+    }
 
 
 def _plugins(specs: Mapping[str, Any]) -> dict[str, Plugin]:
