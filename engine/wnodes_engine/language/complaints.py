@@ -42,7 +42,7 @@ STATEMENTS: Final = {
 """The words that begin a statement, and how each statement reads."""
 
 _SIGNS: Final = {
-    "EQUAL": "=", "COLON": ":", "COMMA": ",", "LBRACE": "{", "RBRACE": "}", "LPAR": "(", "RPAR": ")",
+    "_EQUAL": "=", "COLON": ":", "COMMA": ",", "LBRACE": "{", "RBRACE": "}", "LPAR": "(", "RPAR": ")",
     "LE": "<=", "PLUS": "+", "MINUS": "-",
 }  # fmt: skip
 
@@ -91,13 +91,19 @@ class Place:
     accepts: frozenset[str]
 
     def finding(self, code: str, message: str, mend: str | None) -> Finding:
-        """A finding about the token found."""
+        """What is wrong with the token found."""
         return Finding(code, message, token_span(self.path, self.found), mend)
 
     @property
     def adjacent(self) -> bool:
         """Whether what was found follows on the same line as what is before it."""
         return self.before is not None and not self.begins_line
+
+    @property
+    def complete(self) -> bool:
+        """Whether the statement could end here."""
+        may = self.accepts
+        return "$END" in may or ("RBRACE" in may and "SHARE" in may and "NAME" not in may)
 
 
 def complain(place: Place) -> Finding:
@@ -139,13 +145,13 @@ def _unit_apart(place: Place) -> Finding | None:
 
 
 def _equal_signs(place: Place) -> Finding | None:
-    found, is_sign = place.found, place.found.type in {"EQUAL", "COMPARE", "LE"}
+    found, is_sign = place.found, place.found.type in {"_EQUAL", "COMPARE", "LE"}
     if is_sign and place.statement in {"default", "cap"} and "NUMBER" in place.accepts:
         mend = f"write `{place.statement} {place.before}` and then the value"
         return place.finding("E010", f"`{place.statement}` takes its value without `{found}`", mend)
-    if found.type == "EQUAL" and "COMPARE" in place.accepts:
+    if found.type == "_EQUAL" and "COMPARE" in place.accepts:
         return place.finding("E010", "`=` gives a name to a value; it does not compare", "write `==`")
-    if found == "==" and "EQUAL" in place.accepts:
+    if found == "==" and "_EQUAL" in place.accepts:
         return place.finding("E010", "`==` compares; it does not give a name", "write `=`")
     if is_sign and place.accepts & {"LE", "COMPARE"} == {"LE"}:
         return place.finding("E010", "a quota's limits are written with `<=`", "write `<=`")
@@ -181,7 +187,7 @@ def _second_condition(place: Place) -> Finding | None:
 def _misplaced_statement(place: Place) -> Finding | None:
     if place.found.type not in STATEMENTS or not (place.begins_line or "RBRACE" in place.accepts):
         return None
-    if place.found.type == "POLICY" and "SHARE" in place.accepts:
+    if place.found.type == "POLICY" and place.complete:
         mend = "keep one, as the first statement of the main file"
         return place.finding("E034", "`policy` opens a file and stands nowhere else", mend)
     if place.block is not None and "RBRACE" in place.accepts:
@@ -236,7 +242,7 @@ def _misspelt(place: Place) -> Finding | None:
         return place.finding("E015", f"`{word}` is not known here", f"did you mean `{meant}`?")
     if word == "allow" and place.begins_line:
         return place.finding("E015", "there is no `allow`", "whatever no `deny` matches is admitted")
-    if place.begins_line and "SHARE" in place.accepts:
+    if place.begins_line and place.complete:
         mend = f"statements begin with one of {', '.join(_words(STATEMENTS))}"
         return place.finding("E015", f"`{word}` does not begin a statement", mend)
     return None
@@ -280,9 +286,9 @@ _QUESTIONS: Final[tuple[Callable[[Place], Finding | None], ...]] = (
 # ------------------------------------------------------------------------- words
 
 
-def _form(place: Place) -> str | None:
+def _form(place: Place) -> str:
     if place.statement is None:
-        return None
+        return f"statements begin with one of {', '.join(_words(STATEMENTS))}"
     return f"it reads: {STATEMENTS[place.statement.type]}"
 
 
@@ -314,8 +320,8 @@ def _expected(place: Place) -> str:
         phrases.append(phrase)
         accepts.difference_update(types)
 
-    begins = STATEMENTS.keys() - {"POLICY"}
-    ends = {"$END", "RBRACE"} & accepts if accepts & begins else set()
+    if place.complete:
+        accepts -= STATEMENTS.keys() | {"$END"}
     if "NAME" in accepts:
         accepts -= _SOFT
     if "HAS" in accepts:
@@ -333,17 +339,11 @@ def _expected(place: Place) -> str:
         gather("an operator" if "COMPARE" in accepts else "`and` or `or`", *_OPERATORS)
     elif accepts >= {"PLUS", "TIMES"}:
         accepts -= _OPERATORS - {"LE"}
-    if accepts & begins:
-        accepts -= STATEMENTS.keys() | ends
     phrases += [f"`{_SIGNS[t]}`" for t in sorted(accepts & _SIGNS.keys())]
     phrases += [f"`{word}`" for word in _words(accepts)]
-    if place.accepts & begins and "HAS" not in place.accepts:
+    if place.complete:
         phrases.append("the next statement")
-    if not phrases:
-        return "the end of the file"
-    if len(phrases) == 1:
-        return phrases[0]
-    return f"{', '.join(phrases[:-1])} or {phrases[-1]}"
+    return " or ".join(phrases) if len(phrases) < 3 else f"{', '.join(phrases[:-1])} or {phrases[-1]}"
 
 
 _PRIMARY: Final = frozenset(

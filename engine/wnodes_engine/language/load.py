@@ -102,9 +102,11 @@ class _Loader:
     def _follow(self, include: Include, source: Source) -> tuple[Statement, ...]:
         """The statements of an included file; none where it cannot be used, which is a finding."""
         name, span = include.path.value, include.path.span
-        shown = os.path.normpath(os.path.join(os.path.dirname(source.path), name))  # noqa: PTH118, PTH120
+        folder = self._open[-1].parent  # a link to a policy includes what is beside the policy, not the link
+        beside = Path(source.path).parent
+        shown = os.path.normpath((beside if beside.resolve() == folder else folder) / name)
         try:
-            resolved = Path(shown).resolve()
+            resolved = (folder / name).resolve()
         except (OSError, RuntimeError, ValueError):  # a loop of symbolic links, a name that is too long
             return self._refuse("E030", f"`{name}` cannot be read", span, "mend the name")
         if not name or Path(name).is_absolute() or not resolved.is_relative_to(self._root):

@@ -101,10 +101,15 @@ def balance(path: str, tokens: Sequence[Token]) -> tuple[list[Token], list[Findi
 
 def _is_balanced(tokens: Sequence[Token]) -> bool:
     waiting: list[str] = []
-    for token in tokens:
+    for token, is_first in with_line_starts(tokens):
+        inside = waiting[-1] if waiting else None
         if token.type in _CLOSER:
             waiting.append(token.type)
-        elif token.type in _PARTNER and (not waiting or waiting.pop() != _PARTNER[token.type]):
+        elif token.type in _PARTNER:
+            if inside != _PARTNER[token.type]:
+                return False
+            waiting.pop()
+        elif is_first and inside == "LPAR" and token.type in STATEMENTS.keys() - _ALSO_NAMES:
             return False
     return not waiting
 
@@ -158,9 +163,17 @@ class _Reader:
                 at += 1
                 continue
             if token.type == _END or token.start_pos != token.end_pos:
-                findings.append(complain(self._place(at)))
+                place = self._place(at)
+                findings.append(complain(place))
+                if place.begins_line and place.complete:
+                    self._finish()
             at = self._resume(at)
         return findings
+
+    def _finish(self) -> None:
+        """Lets the builder see the statement before the error as a whole, for what it finds in it."""
+        ender = Token("RBRACE", "}") if self._floors else Token(_END, "")
+        self._state.copy(deepcopy_values=False).feed_token(ender, ender.type == _END)
 
     def _feed(self, token: Token) -> None:
         self._state.feed_token(token, token.type == _END)

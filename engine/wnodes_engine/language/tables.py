@@ -21,7 +21,7 @@ TABLES: Final = Path(__file__).with_name("grammar.tables")
 DEEPEST: Final = 50
 """How deep brackets, blocks and arithmetic may nest."""
 
-MOST_TOKENS: Final = 1_000_000
+MOST_TOKENS: Final = 500_000
 """How many words, numbers and signs one file may have; it bounds the parser's memory."""
 
 _OPENS: Final = frozenset({"LBRACE", "LPAR"})
