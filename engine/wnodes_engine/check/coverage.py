@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import product
 from typing import Final
 
 from wnodes_engine.check import checked
@@ -69,15 +70,10 @@ class Search:
         """The plainest requests first, one of each kind and origin: long lists rarely leave out others."""
         self._guessing = True
         try:
-            for kind in MEMBERS[Type.KIND]:
-                for origin in self._choices.get(_ORIGIN, ("local",)):
-                    known: Known = {_KIND: kind, _ORIGIN: origin}
-                    if self._holds(goal, known) is True:
-                        return {
-                            key: value
-                            for key, value in known.items()
-                            if key in self._choices or (value and key != _ORIGIN)
-                        }
+            for kind, origin in product(MEMBERS[Type.KIND], MEMBERS[Type.ORIGIN]):
+                known: Known = {_KIND: kind, _ORIGIN: origin}
+                if self._holds(goal, known) is True:
+                    return known
         finally:
             self._guessing = False
         return None

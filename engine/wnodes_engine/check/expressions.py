@@ -135,8 +135,7 @@ class Typer:
     def _compare(self, expr: syntax.Compare, place: Place) -> checked.Expr | None:
         wanted = self._common_type(expr.left, expr.right)
         if wanted is None:
-            for side in (expr.left, expr.right):
-                self._natural(side, place)
+            self._untyped(expr, place)
             return None
         if wanted in ELEMENT_OF:
             named = next((s.dotted for s in (expr.left, expr.right) if isinstance(s, syntax.Name)), "roles")
@@ -158,6 +157,22 @@ class Typer:
         if isinstance(left, checked.Const) and isinstance(right, checked.Const):
             return checked.Const(compare(expr.op, left.value, right.value), Type.TRUTH, expr.span)
         return checked.Compare(expr.op, left, right, expr.span)
+
+    def _untyped(self, expr: syntax.Compare, place: Place) -> None:
+        """Neither side says what the other is. A word that means something elsewhere is not the mistake."""
+        sides = (expr.left, expr.right)
+        words = [
+            side for side in sides if isinstance(side, syntax.Name) and self._means_something(side.dotted)
+        ]
+        for side in sides:
+            if side not in words:
+                self._natural(side, place)
+        if len(words) == len(sides):
+            mend = "compare with what a request has: `origin == grid`"
+            self._error("E110", "nothing says what these two are", expr.span, mend)
+
+    def _means_something(self, word: str) -> bool:
+        return word in ENUMS or word in self.names.paths or word in self.names.lets
 
     def _member(self, expr: syntax.Member, place: Place) -> checked.Expr | None:
         element = self._type_of(expr.left)

@@ -9,6 +9,8 @@ from wnodes_engine.check import checked
 from wnodes_engine.language.vocabulary import ATTRIBUTES, MEMBERS, Attribute, Phase, Type
 
 _EVERY_KIND: Final = frozenset(MEMBERS[Type.KIND])
+_ALWAYS: Final = {a.guard: frozenset(a.kinds) for a in ATTRIBUTES.values() if a.guard and a.kinds}
+"""The kinds that always have what a guard tests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,11 @@ class Facts:
             return other
         if not other.kinds:
             return self
-        return Facts(self.kinds | other.kinds, self.present & other.present)
+        return Facts(self.kinds | other.kinds, self._all_present() & other._all_present())
+
+    def _all_present(self) -> frozenset[str]:
+        """What the kinds make certain, too."""
+        return self.present | {guard for guard, kinds in _ALWAYS.items() if self.kinds <= kinds}
 
 
 NOTHING_KNOWN: Final = Facts()
@@ -71,8 +77,7 @@ def learn(facts: Facts, expr: checked.Expr | None, holds: bool) -> Facts:
         case checked.Has() if holds:
             return Facts(facts.kinds, facts.present | {expr.name})
         case checked.Has():
-            always = _kinds_with(expr.name)
-            return Facts(facts.kinds - always, facts.present)
+            return Facts(facts.kinds - _ALWAYS.get(expr.name, frozenset()), facts.present)
         case checked.Compare(op="==" | "!=", left=left, right=right):
             kinds = _kinds_of(left, right)
             return facts if kinds is None else _narrow(facts, kinds, (expr.op == "==") is holds)
@@ -95,11 +100,3 @@ def _kinds_of(left: checked.Expr, right: checked.Expr) -> frozenset[str] | None:
         return None
     value = right.value
     return value if isinstance(value, frozenset) else frozenset({str(value)})
-
-
-def _kinds_with(guard: str) -> frozenset[str]:
-    """The kinds that always have what the guard tests."""
-    for attribute in ATTRIBUTES.values():
-        if attribute.guard == guard:
-            return frozenset(attribute.kinds)
-    return frozenset()
