@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Struct
 from wnodes_engine.language import complaints, tables
 from wnodes_engine.language.builder import Builder
 from wnodes_engine.language.parser import parse
@@ -114,7 +115,7 @@ def parsed(text):
 def without_spans(node):
     if isinstance(node, tuple):
         return tuple(without_spans(item) for item in node)
-    if not hasattr(node, "__dataclass_fields__"):
+    if not isinstance(node, Struct):
         return node
-    fields = (getattr(node, name) for name in node.__dataclass_fields__ if not name.endswith("span"))
+    fields = (getattr(node, name) for name in node.__struct_fields__ if not name.endswith("span"))
     return type(node).__name__, *(without_spans(value) for value in fields)

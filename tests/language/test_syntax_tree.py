@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import Struct
+from msgspec.structs import fields
 from wnodes_engine.language import literals
 from wnodes_engine.language import syntax as tree
 from wnodes_engine.language.parser import parse
@@ -266,7 +267,7 @@ def children(node):
     for field in fields(node):
         value = getattr(node, field.name)
         for item in value if isinstance(value, tuple) else (value,):
-            if is_dataclass(item) and not isinstance(item, Span):
+            if isinstance(item, Struct) and not isinstance(item, Span):
                 yield item
 
 
@@ -283,7 +284,7 @@ def dump(node):
             return f'"{node.value}"'
         case tree.Truth():
             return str(node.value).lower()
-        case _ if not is_dataclass(node):
+        case _ if not isinstance(node, Struct):
             return repr(node) if node in {"+", "-", "*", "/"} or not str(node).isidentifier() else str(node)
     shown = []
     for field in fields(node):

@@ -9,11 +9,12 @@ optional and absent. The methods run inside the LALR parser, bottom up, so that 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Final
 
 from lark import Token, v_args
+from msgspec.structs import replace
 
 from wnodes_engine.findings import Note
 from wnodes_engine.language import syntax as tree

@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, TypeVar
 
 from lark import Token, Transformer, v_args
+from msgspec.structs import replace
 
 from wnodes_engine.findings import Finding, Note
 from wnodes_engine.language import literals

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from msgspec import structs
+
 from wnodes_engine.findings import Finding, Note, in_order
 from wnodes_engine.language.parser import LARGEST, parse
 from wnodes_engine.language.source import Source, Span, span_at
@@ -97,7 +99,7 @@ class _Loader:
             else:
                 statements.append(statement)
         self._open.pop()
-        return replace(result.policy, statements=tuple(statements))
+        return structs.replace(result.policy, statements=tuple(statements))
 
     def _follow(self, include: Include, source: Source) -> tuple[Statement, ...]:
         """The statements of an included file; none where it cannot be used, which is a finding."""

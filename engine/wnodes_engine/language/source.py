@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Struct, frozen=True, gc=False):
     """A stretch of one source file, `start` inclusive and `end` exclusive.
 
     Lines and columns count from 1, columns in characters; offsets count characters from 0.
@@ -27,8 +26,7 @@ class Span:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True, gc=False):
     """One policy file: its path as the user named it, and its text."""
 
     path: str

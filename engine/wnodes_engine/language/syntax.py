@@ -7,8 +7,9 @@ time in seconds, percentages in hundredths of a percent (50% is 5000).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from wnodes_engine.language.source import Span
 
@@ -25,8 +26,7 @@ class Unit(StrEnum):
 # ---------------------------------------------------------------- expressions
 
 
-@dataclass(frozen=True, slots=True)
-class Number:
+class Number(Struct, frozen=True, gc=False):
     """`64`, `7d`, `160GiB`, `12.5%`, `10.5`; `milli` is the value in thousandths of the unit.
 
     Thousandths, so that 12.5 is exact; a literal that is not a whole number of MiB, seconds or
@@ -39,16 +39,14 @@ class Number:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(Struct, frozen=True, gc=False):
     """A quoted string; `value` is without the quotes and with its escapes replaced."""
 
     value: str
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Name:
+class Name(Struct, frozen=True, gc=False):
     """A bare or dotted name: `grid`, `cloud.services`, `image.approved`, `user.running`."""
 
     parts: tuple[str, ...]
@@ -60,55 +58,48 @@ class Name:
         return ".".join(self.parts)
 
 
-@dataclass(frozen=True, slots=True)
-class Truth:
+class Truth(Struct, frozen=True, gc=False):
     """`true` or `false`."""
 
     value: bool
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Unlimited:
+class Unlimited(Struct, frozen=True, gc=False):
     """`unlimited`: above every duration."""
 
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class SetLiteral:
+class SetLiteral(Struct, frozen=True, gc=False):
     """`{"alice", "atlas"}` or `{vm, pool}`."""
 
     items: tuple[Expr, ...]
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Not:
+class Not(Struct, frozen=True, gc=False):
     """`not X`."""
 
     operand: Expr
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class And:
+class And(Struct, frozen=True, gc=False):
     """`X and Y and Z`, flat: two operands or more."""
 
     operands: tuple[Expr, ...]
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Or:
+class Or(Struct, frozen=True, gc=False):
     """`X or Y or Z`, flat: two operands or more."""
 
     operands: tuple[Expr, ...]
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Compare:
+class Compare(Struct, frozen=True, gc=False):
     """`L op R`, with `op` one of `== != < <= > >=`."""
 
     op: str
@@ -117,8 +108,7 @@ class Compare:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(Struct, frozen=True, gc=False):
     """`L in R` or `L not in R`; R is a set literal, or a name of a set (attribute or `let`)."""
 
     left: Expr
@@ -127,8 +117,7 @@ class Member:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class InShare:
+class InShare(Struct, frozen=True, gc=False):
     """`in cloud.services` or `not in cloud`: the request's share lies in that subtree."""
 
     share: Name
@@ -136,16 +125,14 @@ class InShare:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Has:
+class Has(Struct, frozen=True, gc=False):
     """`has image`: the attribute, or the group of attributes, is present."""
 
     name: Name
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(Struct, frozen=True, gc=False):
     """`L startswith R` or `L like R`; R is a literal string, `like` takes the globs `*` and `?`."""
 
     op: str
@@ -154,8 +141,7 @@ class Match:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Arithmetic:
+class Arithmetic(Struct, frozen=True, gc=False):
     """`L op R`, with `op` one of `+ - * /`."""
 
     op: str
@@ -164,8 +150,7 @@ class Arithmetic:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Negative:
+class Negative(Struct, frozen=True, gc=False):
     """`-X`."""
 
     operand: Expr
@@ -181,16 +166,14 @@ Expr = (
 # ------------------------------------------------------- pieces of statements
 
 
-@dataclass(frozen=True, slots=True)
-class Guard:
+class Guard(Struct, frozen=True, gc=False):
     """`when X`, `unless Y`, both or neither."""
 
     when: Expr | None
     unless: Expr | None
 
 
-@dataclass(frozen=True, slots=True)
-class Amount:
+class Amount(Struct, frozen=True, gc=False):
     """A part of a share's capacity: `50%`, `4000 cores`, `20TiB memory`, `weight 3`, `10% gpus`.
 
     `resource` is None where none was written: then a percentage or weight speaks of the cores and,
@@ -203,8 +186,7 @@ class Amount:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(Struct, frozen=True, gc=False):
     """What follows `borrow` or `lend`: `none`, `any`, or amounts by resource."""
 
     word: str | None
@@ -212,8 +194,7 @@ class Limit:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(Struct, frozen=True, gc=False):
     """Whom a quota counts: `group "cms"`, `each user`, `share grid`, `nodes "gpu*"`.
 
     `key` is one of user group project role share queue image nodes account origin kind; `each` has no
@@ -228,8 +209,7 @@ class Scope:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Ceiling:
+class Ceiling(Struct, frozen=True, gc=False):
     """One limit of a quota: `cores <= 4000`, `core_hours <= 100000 per 30d`."""
 
     resource: str
@@ -238,8 +218,7 @@ class Ceiling:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Nodes:
+class Nodes(Struct, frozen=True, gc=False):
     """Which nodes: by name patterns, by groups, by properties (`with "ssd"`), or `all`.
 
     A node is meant when one of the patterns matches its name or it is in one of the groups (names of
@@ -252,8 +231,7 @@ class Nodes:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class OrderKey:
+class OrderKey(Struct, frozen=True, gc=False):
     """One key of an order: `fairshare of group half-life 7d`, `priority`, `age`, `size`."""
 
     key: str
@@ -262,8 +240,7 @@ class OrderKey:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Act:
+class Act(Struct, frozen=True, gc=False):
     """`requeue for job`, `shelve for vm, pool`; no kinds means every kind."""
 
     action: str
@@ -271,8 +248,7 @@ class Act:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class VictimKey:
+class VictimKey(Struct, frozen=True, gc=False):
     """`lowest priority`, `shortest runtime`, `latest start`, `smallest size`: how victims are ordered."""
 
     extreme: str
@@ -280,8 +256,7 @@ class VictimKey:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Budget:
+class Budget(Struct, frozen=True, gc=False):
     """One budget of `at most 2 per victim, 50 per hour`; `of` is `victim`, `hour` or `day`."""
 
     count: Number
@@ -289,8 +264,7 @@ class Budget:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Taking:
+class Taking(Struct, frozen=True, gc=False):
     """The clauses that `reclaim` and `preempt` have in common."""
 
     guard: Guard
@@ -305,16 +279,14 @@ class Taking:
 # ----------------------------------------------------------------- statements
 
 
-@dataclass(frozen=True, slots=True)
-class Include:
+class Include(Struct, frozen=True, gc=False):
     """`include "file.policy"`."""
 
     path: Text
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Let:
+class Let(Struct, frozen=True, gc=False):
     """`let lhc = {"alice", "atlas"}`."""
 
     name: str
@@ -323,8 +295,7 @@ class Let:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(Struct, frozen=True, gc=False):
     """`share lhc 80% borrow any lend none { … }`, at the top or inside another share.
 
     At the top level of the policy `path` has one part; inside `during` it is the whole path of a share
@@ -341,8 +312,7 @@ class Share:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Default:
+class Default(Struct, frozen=True, gc=False):
     """`default walltime 12h when origin == grid`."""
 
     attribute: Name
@@ -351,8 +321,7 @@ class Default:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Cap:
+class Cap(Struct, frozen=True, gc=False):
     """`cap walltime 7d unless in cloud.services`."""
 
     attribute: Name
@@ -361,8 +330,7 @@ class Cap:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Assign:
+class Assign(Struct, frozen=True, gc=False):
     """`assign grid.lhc when …`, `assign local otherwise`."""
 
     share: Name
@@ -371,8 +339,7 @@ class Assign:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Deny:
+class Deny(Struct, frozen=True, gc=False):
     """`deny "reason" when …`."""
 
     reason: Text
@@ -380,8 +347,7 @@ class Deny:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Quota:
+class Quota(Struct, frozen=True, gc=False):
     """`quota for each user in cloud: machines <= 10, cores <= 40 else deny`."""
 
     scope: Scope
@@ -392,8 +358,7 @@ class Quota:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Priority:
+class Priority(Struct, frozen=True, gc=False):
     """`priority 100` (the base), `priority +1000 when …`, `priority +10 per 1h waited`.
 
     `sign` is "", "+" or "-"; `per` is the length of one step of waiting, in a `Number` of seconds.
@@ -406,8 +371,7 @@ class Priority:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(Struct, frozen=True, gc=False):
     """`order grid.lhc by fairshare of group half-life 7d, priority, age best effort`.
 
     `share` is None for `order any by …`: the whole farm.
@@ -419,8 +383,7 @@ class Order:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Reclaim:
+class Reclaim(Struct, frozen=True, gc=False):
     """`reclaim for any when … sparing … by … after 5m`; `share` is None for `any`."""
 
     share: Name | None
@@ -428,8 +391,7 @@ class Reclaim:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Preempt:
+class Preempt(Struct, frozen=True, gc=False):
     """`preempt A for B …`; `preempt self in A when …` has `own` set and no beneficiary."""
 
     victim: Name | None
@@ -441,8 +403,7 @@ class Preempt:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(Struct, frozen=True, gc=False):
     """`window nights = "Mon-Fri 20:00-08:00", "Sat,Sun"`."""
 
     name: str
@@ -451,8 +412,7 @@ class Window:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class During:
+class During(Struct, frozen=True, gc=False):
     """`during nights { … }` around shares, quotas, rules and preemption."""
 
     window: Name
@@ -460,8 +420,7 @@ class During:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class NodeGroup:
+class NodeGroup(Struct, frozen=True, gc=False):
     """`group gpunodes = nodes "gpu*"`: a name for some nodes."""
 
     name: str
@@ -470,8 +429,7 @@ class NodeGroup:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class NodeRule:
+class NodeRule(Struct, frozen=True, gc=False):
     """`nodes "gpu*" only when gpus > 0` (`preferred` False) or `nodes … preferred when …`."""
 
     nodes: Nodes
@@ -480,8 +438,7 @@ class NodeRule:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True, gc=False):
     """`place pool spread`, `place job pack when cores > 8`."""
 
     kinds: tuple[Name, ...]
@@ -490,8 +447,7 @@ class Place:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Downtime:
+class Downtime(Struct, frozen=True, gc=False):
     """`downtime "2026-12-03 06:00" to "2026-12-04 18:00" on nodes "rack12*"`."""
 
     begin: Text
@@ -500,8 +456,7 @@ class Downtime:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(Struct, frozen=True, gc=False):
     """`route vm, pool to openstack through slurm queue "cloud" account "{group}"`."""
 
     kinds: tuple[Name, ...]
@@ -521,8 +476,7 @@ Statement = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(Struct, frozen=True, gc=False):
     """One whole file: `policy tier1 "title"` and its statements in source order.
 
     An included file has no header: `name` is None.
