@@ -1,0 +1,137 @@
+"""The command `wnodes`: what people type, and what they read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+from sites.running import Site, until
+from wnodes_daemon.client import Client
+from wnodes_daemon.people import main
+from wnodes_daemon.records import State
+
+
+@pytest.fixture(scope="module")
+def client(shared_site: Site) -> Client:
+    shared_site.write(speed=60)
+    return shared_site.start()
+
+
+class Said:
+    """What a command said, and how it ended."""
+
+    def __init__(self, status: int, out: str, err: str) -> None:
+        self.status, self.out, self.err = status, out, err
+
+
+Wnodes = Callable[[str], Said]
+
+
+@pytest.fixture
+def wnodes(client: Client, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Wnodes:
+    monkeypatch.setenv("WNODES_DAEMON", client.address)
+    monkeypatch.setattr("getpass.getuser", lambda: "ada")
+
+    def run(line: str) -> Said:
+        try:
+            status = main(line.split())
+        except SystemExit as end:
+            status = int(end.code or 0)
+        out, err = capsys.readouterr()
+        return Said(status, out, err)
+
+    return run
+
+
+def test_a_job_is_asked_for_shown_listed_and_taken_back(client: Client, wnodes: Wnodes) -> None:
+    said = wnodes("request job --cores 2 --memory 2GiB --walltime unlimited --name mine --group lab")
+    assert (said.status, said.err) == (0, "")
+    id_ = said.out.split()[1]
+    assert said.out == f"request {id_} was taken in; it waits in local\n"
+    until(lambda: client.show(id_).state is State.RUNNING)
+    shown = wnodes(f"show {id_}").out
+    for part in ("a job of ada (lab), from local", "memory 2048", "walltime unlimited", "running", "on wn01"):
+        assert part in shown
+    listed = wnodes("list --user ada").out.splitlines()
+    assert listed[0].split() == [
+        "ID",
+        "STATE",
+        "KIND",
+        "USER",
+        "GROUP",
+        "SHARE",
+        "CORES",
+        "NODES",
+        "SUBMITTED",
+    ]
+    assert any(line.split()[:3] == [id_, "running", "job"] for line in listed)
+    assert wnodes(f"why {id_}").out == f"request {id_} (job of ada, lab) does not wait: it is running\n"
+    assert wnodes(f"cancel {id_}").out == f"request {id_} is being ended\n"
+    until(lambda: client.show(id_).state is State.CANCELLED)
+    assert id_ not in wnodes("list").out.split()
+    assert id_ in wnodes("list --all").out.split()
+
+
+def test_why_names_the_rule_that_a_request_waits_for(client: Client, wnodes: Wnodes) -> None:
+    ids = [wnodes("request job --user hedy --cores 8 --walltime unlimited").out.split()[1] for _ in range(2)]
+    until(lambda: client.show(ids[0]).state is State.RUNNING)
+    said = wnodes(f"why {ids[1]}").out
+    assert f"request {ids[1]} (job of hedy" in said
+    assert "user hedy has 8 of 12 cores" in said
+    assert "little.policy:" in said
+    assert "quota for each user: cores <= 12" in said
+    wnodes(f"cancel {' '.join(ids)}")
+
+
+def test_a_dry_request_tells_what_would_become_of_it(wnodes: Wnodes) -> None:
+    assert wnodes("request vm --dry --cores 1").out.startswith("it would start now, in local on wn0")
+    assert wnodes("request job --dry --cores 1 --user mallory").out.startswith("it would be denied")
+
+
+def test_a_denied_request_says_why_and_fails(wnodes: Wnodes) -> None:
+    said = wnodes("request job --user mallory")
+    assert said.status == 1
+    assert said.out == ""
+    assert "nothing for mallory" in said.err
+
+
+def test_shares_show_the_tree(wnodes: Wnodes) -> None:
+    lines = wnodes("shares").out.splitlines()
+    assert [line.split()[0] for line in lines] == ["SHARE", "farm", "grid", "lhc", "small", "local"]
+    assert lines[1].split()[1] == "32"
+    assert wnodes("shares --resource memory").out.splitlines()[1].split()[1] == "131072"
+
+
+@pytest.mark.parametrize("line", ["list --all", "shares", "request job --walltime 60", "show 1", "why 1"])
+def test_programs_get_json(wnodes: Wnodes, line: str) -> None:
+    said = wnodes(f"{line} --json")
+    assert said.status == 0
+    json.loads(said.out)
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "words"),
+    [
+        ("show 999999", 1, ["no request 999999"]),
+        ("cancel 999999 x", 1, ["no request 999999", "ids are numbers"]),
+        ("request job --cores four", 1, ["--cores", "whole number"]),
+        ("request job --walltime soon", 1, ["--walltime", "12h"]),
+        ("request job --attribute x=1", 1, ["$.attributes.x", "declares no attribute"]),
+        ("request job --attribute x", 2, ["NAME=VALUE"]),
+        ("list --state lost", 1, ["?state", "waiting"]),
+        ("shares --resource money", 2, ["cores, memory"]),
+        ("list --daemon unix:/nowhere.sock", 1, ["no daemon answers at unix:/nowhere.sock"]),
+        ("list --daemon ftp://x", 2, ["http://127.0.0.1"]),
+        ("request yacht", 2, ["yacht"]),
+        ("", 2, ["COMMAND"]),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_the_words_of_who_asked(
+    wnodes: Wnodes, line: str, status: int, words: list[str]
+) -> None:
+    said = wnodes(line)
+    assert said.status == status
+    assert said.out == ""
+    for word in words:
+        assert word in said.err

@@ -1,0 +1,91 @@
+"""What is to be done about a dispatch, by how far it has come and what the batch system shows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from wnodes_daemon.reconcile import Plan, compare
+from wnodes_daemon.records import Dispatch, Step
+from wnodes_engine.backend import Job, JobRef, JobState
+
+REF = JobRef("farm", "7", "k", 100)
+NOW = 1000
+
+
+def made(step: Step, ref: JobRef | None = REF) -> Dispatch:
+    return Dispatch("k", 1, "farm", (), 100, step, ref if step is not Step.SUBMITTING else None)
+
+
+def job(state: JobState, ref: JobRef = REF, started_at: int | None = None) -> Job:
+    return Job(ref, state, state, "ada", 1, 0, started_at=started_at)
+
+
+def plan(dispatch: Dispatch, *jobs: Job, **more: Any) -> Plan:
+    given: dict[str, Any] = {"cancelling": (), "answering_since": 0, "now": NOW, "settle": 300, **more}
+    return compare([dispatch], {}, jobs, **given)
+
+
+@pytest.mark.parametrize(
+    ("step", "state", "to_do"),
+    [
+        (Step.SUBMITTING, JobState.HELD, "found"),
+        (Step.SUBMITTING, JobState.RUNNING, "found"),
+        (Step.HELD, JobState.HELD, "release"),
+        (Step.RELEASED, JobState.HELD, "release"),
+        (Step.HELD, JobState.PENDING, "released"),
+        (Step.HELD, JobState.RUNNING, "running"),
+        (Step.RELEASED, JobState.PENDING, None),
+        (Step.RELEASED, JobState.RUNNING, "running"),
+        (Step.RELEASED, JobState.SUSPENDED, "running"),
+        (Step.RELEASED, JobState.UNKNOWN, None),
+        (Step.RUNNING, JobState.RUNNING, None),
+        (Step.RUNNING, JobState.PENDING, None),
+        (Step.RUNNING, JobState.UNKNOWN, None),
+        (Step.HELD, None, "missing"),
+        (Step.RELEASED, None, "missing"),
+        (Step.RUNNING, None, "missing"),
+        (Step.SUBMITTING, None, "give_up"),
+    ],
+)
+def test_each_step_and_state_has_one_thing_to_do(
+    step: Step, state: JobState | None, to_do: str | None
+) -> None:
+    planned = plan(made(step), *([job(state)] if state is not None else []))
+    done = {name for name in Plan.__struct_fields__ if getattr(planned, name)}
+    assert done == ({to_do} if to_do else set())
+
+
+@pytest.mark.parametrize(
+    ("created", "answering_since", "gives_up"),
+    [(699, 0, True), (700, 0, False), (100, 699, True), (100, 700, False), (100, 1000, False)],
+)
+def test_a_submission_is_given_up_only_when_the_batch_system_has_answered_for_long_enough(
+    created: int, answering_since: int, gives_up: bool
+) -> None:
+    dispatch = Dispatch("k", 1, "farm", (), created)
+    assert bool(plan(dispatch, answering_since=answering_since).give_up) is gives_up
+
+
+@pytest.mark.parametrize("ref", [JobRef("farm", "8", "k", 100), JobRef("farm", "7", "k", 101)])
+def test_a_job_with_our_key_that_is_not_our_job_is_left_alone(ref: JobRef) -> None:
+    planned = plan(made(Step.RUNNING), job(JobState.RUNNING, ref), cancelling={1})
+    assert planned == Plan(missing=[made(Step.RUNNING)])
+
+
+@pytest.mark.parametrize("state", [JobState.HELD, JobState.PENDING, JobState.RUNNING])
+def test_the_job_of_a_request_that_was_taken_back_is_cancelled(state: JobState) -> None:
+    assert plan(made(Step.HELD), job(state), cancelling={1}) == Plan(cancel=[REF])
+
+
+def test_a_job_that_appears_after_it_was_given_up_is_cancelled() -> None:
+    given_up = {"k": made(Step.GIVEN_UP, None)}
+    planned = compare(
+        [], given_up, [job(JobState.HELD)], cancelling=(), answering_since=0, now=NOW, settle=300
+    )
+    assert planned == Plan(cancel=[REF])
+
+
+def test_native_jobs_are_none_of_our_business() -> None:
+    native = job(JobState.RUNNING, JobRef("farm", "9", "", 100))
+    assert plan(made(Step.RELEASED), job(JobState.PENDING), native) == Plan()

@@ -1,0 +1,160 @@
+"""The store: what is committed is there, what is not is not, and a file that cannot be used is named."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+import sqlalchemy.exc
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from wnodes_daemon.records import (
+    CursorChange,
+    Dispatch,
+    DispatchChange,
+    Entry,
+    EntryChange,
+    Filter,
+    NewDispatch,
+    NewEntry,
+    State,
+    Step,
+)
+from wnodes_daemon.store import VERSION, Store, StoreError
+from wnodes_engine.backend import JobRef
+from wnodes_engine.values import Code, Decision, Outcome, Placement, Reason, Request
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    return str(tmp_path / "store.sqlite")
+
+
+@pytest.fixture
+def store(path: str) -> Iterator[Store]:
+    made = Store(path)
+    yield made
+    made.close()
+
+
+def entry(id_: int, state: State = State.WAITING, share: str | None = "grid.lhc", user: str = "ada") -> Entry:
+    request = Request(str(id_), "job", "grid", user, "cms", 100, tags=frozenset({"a"}), attributes={"x": 1})
+    decision = Decision(Outcome.WAIT, "d", share, reasons=(Reason(Code.SHARE, "full", limit=3),))
+    return Entry(id_, request, state, share, decision=decision)
+
+
+def dispatch(key: str, request: int, step: Step = Step.SUBMITTING) -> Dispatch:
+    return Dispatch(key, request, "farm", (Placement("n1", 2),), 50, step)
+
+
+def test_what_was_committed_is_there_when_the_store_is_opened_again(path: str) -> None:
+    store = Store(path)
+    held = msgspec.structs.replace(dispatch("k", 1), step=Step.HELD, ref=JobRef("farm", "7", "k", 51))
+    store.commit([NewEntry(entry(1)), NewEntry(entry(2)), NewDispatch(dispatch("k", 1))])
+    store.commit([DispatchChange(held), EntryChange(entry(2, State.DONE)), CursorChange("farm", "c1")])
+    store.commit([CursorChange("farm", "c2")])
+    store.close()
+    store = Store(path)
+    assert store.entry(1) == entry(1)
+    assert store.entry(2) == entry(2, State.DONE)
+    assert store.entry(3) is None
+    assert store.live() == [entry(1)]
+    assert store.live_dispatches() == [held] == store.attempts(1)
+    assert (store.cursor("farm"), store.cursor("other")) == ("c2", "")
+    assert store.last_id() == 2
+    store.close()
+
+
+def test_a_group_is_committed_whole_or_not_at_all(store: Store) -> None:
+    with pytest.raises(sqlalchemy.exc.IntegrityError):
+        store.commit([NewEntry(entry(1)), NewEntry(entry(2)), NewEntry(entry(1))])
+    assert store.live() == []
+
+
+def test_a_request_never_has_two_live_dispatches(store: Store) -> None:
+    store.commit([NewEntry(entry(1)), NewDispatch(dispatch("k1", 1))])
+    with pytest.raises(sqlalchemy.exc.IntegrityError):
+        store.commit([NewDispatch(dispatch("k2", 1))])
+    store.commit([DispatchChange(dispatch("k1", 1, Step.GIVEN_UP)), NewDispatch(dispatch("k2", 1))])
+    assert [made.key for made in store.live_dispatches()] == ["k2"]
+    assert [made.key for made in store.given_up(50)] == ["k1"]
+    assert store.given_up(51) == []
+
+
+def test_every_write_is_synchronous_and_in_the_write_ahead_log(path: str, store: Store) -> None:
+    with store._writer.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+
+
+def test_a_share_is_listed_with_everything_below_it_and_nothing_beside_it(store: Store) -> None:
+    shares = ["grid", "grid.lhc", "grid.small", "grid_lhc", "gridxlhc", None]
+    store.commit([NewEntry(entry(at, share=share)) for at, share in enumerate(shares, 1)])
+    assert [found.id for found in store.page(Filter(share="grid"))] == [1, 2, 3]
+    assert [found.id for found in store.page(Filter(share="grid.lhc"))] == [2]
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    states=st.lists(st.sampled_from([State.WAITING, State.RUNNING, State.DONE]), max_size=30),
+    size=st.integers(1, 8),
+    wanted=st.sets(st.sampled_from(State)),
+)
+def test_paging_through_a_filter_shows_each_match_exactly_once(
+    tmp_path_factory: pytest.TempPathFactory, states: list[State], size: int, wanted: set[State]
+) -> None:
+    store = Store(str(tmp_path_factory.mktemp("store") / "s"))
+    if states:
+        store.commit([NewEntry(entry(at, state)) for at, state in enumerate(states, 1)])
+    seen, after = [], 0
+    while page := store.page(Filter(states=tuple(wanted), after=after, limit=size)):
+        assert len(page) <= size
+        seen += [found.id for found in page]
+        after = seen[-1]
+    store.close()
+    assert seen == [at for at, state in enumerate(states, 1) if state in wanted or not wanted]
+
+
+def test_a_store_is_for_one_process(path: str) -> None:
+    store = Store(path)
+    with pytest.raises(StoreError, match="another wnodesd"):
+        Store(path)
+    store.close()
+    Store(path).close()
+
+
+def test_a_store_of_a_newer_daemon_is_refused(path: str) -> None:
+    Store(path).close()
+    with sqlite3.connect(path) as connection:
+        connection.execute(f"PRAGMA user_version = {VERSION + 1}")
+    with pytest.raises(StoreError, match="newer daemon"):
+        Store(path)
+
+
+def test_a_database_of_something_else_is_left_alone(path: str) -> None:
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE mine (x)")
+    with pytest.raises(StoreError, match="something else"):
+        Store(path)
+
+
+def test_a_damaged_store_is_named_and_its_lock_is_given_back(path: str) -> None:
+    store = Store(path)
+    store.commit([NewEntry(entry(at)) for at in range(1, 500)])
+    store.close()
+    data = bytearray(Path(path).read_bytes())
+    data[4096 * 3 : 4096 * 9] = b"\xa5" * 4096 * 6
+    Path(path).write_bytes(data)
+    for _ in range(2):
+        with pytest.raises(StoreError, match="restore it from a backup"):
+            Store(path)
+
+
+@pytest.mark.parametrize("path", ["/nowhere/store.sqlite", "/proc/store.sqlite", "postgresql://db/wnodes"])
+def test_a_place_where_no_store_can_be_is_named(path: str) -> None:
+    with pytest.raises(StoreError) as caught:
+        Store(path)
+    assert path.split("://")[0] in str(caught.value)
