@@ -8,8 +8,9 @@ hs23: thousandths. `UNLIMITED` is the duration above every other.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from wnodes_engine.language.source import Span
 from wnodes_engine.language.vocabulary import Trust, Type
@@ -21,8 +22,7 @@ UNLIMITED: Final = 1 << 62
 # ---------------------------------------------------------------- expressions
 
 
-@dataclass(frozen=True, slots=True)
-class Const:
+class Const(Struct, frozen=True, gc=False):
     """A literal, a `let`, an enumeration's word or a share: str, int, bool, or a frozenset of str.
 
     For `Type.SHARE` the value is the share's index in `CheckedPolicy.shares`.
@@ -33,8 +33,7 @@ class Const:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Attr:
+class Attr(Struct, frozen=True, gc=False):
     """An attribute by its dotted name; `site` when `site.yaml` declares it (read from `attributes`)."""
 
     name: str
@@ -43,8 +42,7 @@ class Attr:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Has:
+class Has(Struct, frozen=True, gc=False):
     """Whether the attribute or group of attributes (`image`) is present."""
 
     name: str
@@ -52,32 +50,28 @@ class Has:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Not:
+class Not(Struct, frozen=True, gc=False):
     """Negation; `not in` and `not X` alike."""
 
     operand: Expr
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class And:
+class And(Struct, frozen=True, gc=False):
     """All of two or more, left to right, stopping at the first that fails."""
 
     operands: tuple[Expr, ...]
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Or:
+class Or(Struct, frozen=True, gc=False):
     """Any of two or more, left to right, stopping at the first that holds."""
 
     operands: tuple[Expr, ...]
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Compare:
+class Compare(Struct, frozen=True, gc=False):
     """`op` one of `== != < <= > >=`; both sides of one type; strings and enums know `==` and `!=` only."""
 
     op: str
@@ -86,8 +80,7 @@ class Compare:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(Struct, frozen=True, gc=False):
     """The left (a string or enum) is an element of the right (a set)."""
 
     left: Expr
@@ -95,8 +88,7 @@ class Member:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class InShare:
+class InShare(Struct, frozen=True, gc=False):
     """The request's leaf is one of these leaves (indices): the subtree, spelled out."""
 
     share: int
@@ -104,8 +96,7 @@ class InShare:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(Struct, frozen=True, gc=False):
     """`op` is `startswith` (pattern is the prefix) or `like` (pattern with `*` and `?`)."""
 
     op: str
@@ -114,8 +105,7 @@ class Match:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Arithmetic:
+class Arithmetic(Struct, frozen=True, gc=False):
     """`op` one of `+ - * /`; whole numbers; `/` rounds down and its right side is a constant above 0.
 
     A percentage times a quantity is `left * right // 10000` and is written so by the checker.
@@ -134,8 +124,7 @@ Expr = Const | Attr | Has | Not | And | Or | Compare | Member | InShare | Match 
 # ----------------------------------------------------------------- statements
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(Struct, frozen=True, gc=False):
     """`when` and `unless` folded to one expression (`when and not unless`); None is always."""
 
     expr: Expr | None
@@ -143,8 +132,7 @@ class Condition:
     """The window (index) of the `during` around the statement."""
 
 
-@dataclass(frozen=True, slots=True)
-class Portion:
+class Portion(Struct, frozen=True, gc=False):
     """A share's amount of one resource: exactly one of the three is set.
 
     `absolute` in the resource's unit, `percent` of the parent's amount in hundredths of a percent,
@@ -156,16 +144,14 @@ class Portion:
     weight: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
+class Bound(Struct, frozen=True, gc=False):
     """A limit on borrowing or lending of one resource: absolute, or a percentage of the own amount."""
 
     absolute: int | None = None
     percent: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Portions:
+class Portions(Struct, frozen=True, gc=False):
     """What a share statement grants, by resource; a share's own and those of each `during`.
 
     `portions` maps a resource to its amount. A resource that is missing gets the fraction of the parent
@@ -179,8 +165,7 @@ class Portions:
     lend: dict[str, Bound]
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(Struct, frozen=True, gc=False):
     """One node of the share tree. Index 0 is the farm itself, named `farm`, with no portions."""
 
     index: int
@@ -197,8 +182,7 @@ class Share:
         return not self.children
 
 
-@dataclass(frozen=True, slots=True)
-class Default:
+class Default(Struct, frozen=True, gc=False):
     """The first default of an attribute whose condition holds fills in what the request left out."""
 
     attribute: str
@@ -207,8 +191,7 @@ class Default:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Cap:
+class Cap(Struct, frozen=True, gc=False):
     """A request that asks more than `value` of the attribute is denied."""
 
     attribute: str
@@ -217,8 +200,7 @@ class Cap:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Assign:
+class Assign(Struct, frozen=True, gc=False):
     """The first assignment whose condition holds decides the leaf."""
 
     share: int
@@ -226,8 +208,7 @@ class Assign:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Deny:
+class Deny(Struct, frozen=True, gc=False):
     """An admission rule; all that match are reported."""
 
     reason: str
@@ -235,16 +216,14 @@ class Deny:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class NodeSet:
+class NodeSet(Struct, frozen=True, gc=False):
     """Nodes by name patterns (globs; any of them) and properties (all of them); no patterns: every name."""
 
     patterns: tuple[str, ...]
     properties: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Ceiling:
+class Ceiling(Struct, frozen=True, gc=False):
     """One limit. `bound` is an expression over constants and `farm.*`; `window` in seconds for core_hours."""
 
     resource: str
@@ -253,8 +232,7 @@ class Ceiling:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Quota:
+class Quota(Struct, frozen=True, gc=False):
     """A ceiling on what a scope may hold, queue, or use.
 
     `key` is one of `SCOPE_KEYS`; `value` names the one counted (for `share` its index, for `nodes` None
@@ -272,8 +250,7 @@ class Quota:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Priority:
+class Priority(Struct, frozen=True, gc=False):
     """What a request's priority gains; `per`: again for every so many seconds waited.
 
     `is_base`: the first base that matches replaces 0; all the others that match are added.
@@ -286,8 +263,7 @@ class Priority:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class OrderKey:
+class OrderKey(Struct, frozen=True, gc=False):
     """`key` of `ORDER_KEYS`; for fairshare `of` one of `FAIRSHARE_OF` and `half_life` in seconds."""
 
     key: str
@@ -295,8 +271,7 @@ class OrderKey:
     half_life: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(Struct, frozen=True, gc=False):
     """How one leaf is ordered: already inherited and resolved, one per leaf."""
 
     keys: tuple[OrderKey, ...]
@@ -304,16 +279,14 @@ class Order:
     span: Span | None
 
 
-@dataclass(frozen=True, slots=True)
-class VictimKey:
+class VictimKey(Struct, frozen=True, gc=False):
     """Which victims come first: one of lowest highest shortest longest latest earliest smallest largest."""
 
     extreme: str
     of: str
 
 
-@dataclass(frozen=True, slots=True)
-class Taking:
+class Taking(Struct, frozen=True, gc=False):
     """What reclaim and preempt have in common.
 
     `sparing` speaks of the victim, the condition of the beneficiary (and of `victim.*`). `actions` maps
@@ -331,8 +304,7 @@ class Taking:
     native: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Reclaim:
+class Reclaim(Struct, frozen=True, gc=False):
     """The beneficiary leaves (all for `any`) take back what others borrow."""
 
     beneficiaries: frozenset[int]
@@ -340,8 +312,7 @@ class Reclaim:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Preempt:
+class Preempt(Struct, frozen=True, gc=False):
     """`victims` and `beneficiaries` are leaves; `own`: each leaf only takes from itself."""
 
     victims: frozenset[int]
@@ -353,8 +324,7 @@ class Preempt:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Period:
+class Period(Struct, frozen=True, gc=False):
     """One stretch of a week: days as a 7-bit mask (Monday is bit 0), seconds of the day.
 
     `begin` after `end` runs over midnight into the next day; equal means the whole day.
@@ -365,8 +335,7 @@ class Period:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(Struct, frozen=True, gc=False):
     """A named time window, and the shares that it changes (by share index)."""
 
     name: str
@@ -375,8 +344,7 @@ class Window:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class NodeRule:
+class NodeRule(Struct, frozen=True, gc=False):
     """`only`: the nodes take no other requests; else they are preferred by these requests."""
 
     nodes: NodeSet
@@ -385,8 +353,7 @@ class NodeRule:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True, gc=False):
     """The first that matches decides whether the parts of a request are spread or packed (the default)."""
 
     kinds: frozenset[str]
@@ -395,8 +362,7 @@ class Place:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Downtime:
+class Downtime(Struct, frozen=True, gc=False):
     """`begin` and `end` as seconds since the epoch, in the site's time zone."""
 
     begin: int
@@ -405,8 +371,7 @@ class Downtime:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(Struct, frozen=True, gc=False):
     """The first that matches carries the request out. The texts may hold `{field}` of TEMPLATE_FIELDS."""
 
     kinds: frozenset[str]
@@ -420,8 +385,7 @@ class Route:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class SiteAttribute:
+class SiteAttribute(Struct, frozen=True, gc=False):
     """An attribute that `site.yaml` declares; `default` None means that it may be absent."""
 
     name: str
@@ -430,8 +394,7 @@ class SiteAttribute:
     default: str | int | bool | None
 
 
-@dataclass(frozen=True, slots=True)
-class CheckedPolicy:
+class CheckedPolicy(Struct, frozen=True, gc=False):
     """The whole policy, ready to compile. Tuples are in source order; `shares` in pre-order, the farm first.
 
     `orders` maps each leaf to its order. `halflife` is the half-life, in seconds, of the averages that

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from wnodes_engine.check import checked
 from wnodes_engine.check.literals import ENUMS, other_unit
