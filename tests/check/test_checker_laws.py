@@ -13,10 +13,9 @@ from wnodes_engine.language.vocabulary import ATTRIBUTES, MEMBERS
 TIER1 = (Path(__file__).parents[2] / "policies" / "tier1.policy").read_text()
 TOKENS = re.findall(r'\s+|#[^\n]*|"[^"\n]*"|[A-Za-z_][\w.]*|\d+(?:\.\d+)?[\w%]*|[^\s]', TIER1)
 WORDS = sorted(
-    {token for token in TOKENS if re.match(r"[A-Za-z_]", token)}
-    | ATTRIBUTES.keys()
+    ATTRIBUTES.keys()
     | {word for words in MEMBERS.values() for word in words}
-    | {"unlimited", "true", "nothing"}
+    | {"grid", "grid.lhc", "cloud.personal", "lhc", "nights", "v", "w", "nothing", "unlimited", "true"}
 )
 
 names = st.sampled_from(WORDS)
