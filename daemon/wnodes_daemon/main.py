@@ -115,6 +115,11 @@ def check_routes(policy: CompiledPolicy, backends: Mapping[str, object]) -> None
         raise StartError("the policy has no routes, and the site several backends: add `route job to …`")
 
 
+def machine_targets(policy: CompiledPolicy) -> list[str]:
+    """The executors that routes lead to; this daemon wins the cores for them, and goes no further."""
+    return list(dict.fromkeys(route.target for route in policy.checked.routes if route.through is not None))
+
+
 class _Running:
     """One daemon from its start to its end."""
 
@@ -177,6 +182,8 @@ class _Running:
                     "running": len(service.state.running),
                 },
             )
+            for target in machine_targets(parts.policy):
+                _log.warning("machines win their cores, but nothing boots them", extra={"executor": target})
             _log.warning("whoever reaches the socket is believed: requests say themselves whose they are")
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(server.serve(sockets=[parts.bound]))
