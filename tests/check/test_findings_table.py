@@ -182,7 +182,8 @@ def test_a_mistake_is_named_underlined_and_mended(code: str, fragment: str, mend
         text.count("\n", 0, start) + 1,
         start - text.rfind("\n", 0, start),
     )
-    assert mend is None or (finding.help and mend in finding.help), finding.help
+    assert finding.help
+    assert mend is None or mend in finding.help
 
 
 @pytest.mark.parametrize(("code", "fragment", "mend"), MISTAKES)

@@ -6,7 +6,7 @@ from typing import Final
 
 from wnodes_engine.check import checked
 from wnodes_engine.check.literals import QUANTITIES
-from wnodes_engine.check.report import Report
+from wnodes_engine.check.report import Report, an
 from wnodes_engine.check.types import type_of
 from wnodes_engine.language.source import Span
 from wnodes_engine.language.vocabulary import Type
@@ -21,35 +21,38 @@ def reckon(
     op: str, left: checked.Expr, right: checked.Expr, span: Span, report: Report
 ) -> checked.Expr | None:
     """`left op right`, folded where both are constants; None, and a finding, where it means nothing."""
-    a, b = type_of(left), type_of(right)
-    for side, type_ in ((left, a), (right, b)):
+    one, other = type_of(left), type_of(right)
+    for side, type_ in ((left, one), (right, other)):
         if type_ not in QUANTITIES:
             report.add(
-                "E110", f"a {type_} cannot be reckoned with", side.span, "use numbers, durations and sizes"
+                "E110", f"{an(type_)} cannot be reckoned with", side.span, "use numbers, durations and sizes"
             )
             return None
         if isinstance(side, checked.Const) and side.value == checked.UNLIMITED:
             report.add("E110", "`unlimited` cannot be reckoned with", side.span, "it can only be compared")
             return None
     if op == "/":
-        return _quotient(left, right, a, b, span, report)
+        return _quotient(left, right, one, other, span, report)
     if op == "*":
-        if Type.PERCENT in (a, b):
-            product = _made("*", left, right, b if a is Type.PERCENT else a, span, report)
+        if Type.PERCENT in (one, other):
+            product = _made("*", left, right, other if one is Type.PERCENT else one, span, report)
             hundred = checked.Const(WHOLE, Type.NUMBER, span)
             return None if product is None else _made("/", product, hundred, type_of(product), span, report)
-        if Type.NUMBER in (a, b):
-            return _made("*", left, right, b if a is Type.NUMBER else a, span, report)
+        if Type.NUMBER in (one, other):
+            return _made("*", left, right, other if one is Type.NUMBER else one, span, report)
         report.add(
-            "E110", f"a {a} times a {b} means nothing", span, "one of the two has to be a plain number"
+            "E110",
+            f"{an(one)} times {an(other)} means nothing",
+            span,
+            "one of the two has to be a plain number",
         )
         return None
-    if a is not b:
+    if one is not other:
         told = "added to" if op == "+" else "taken from"
-        one, other = (a, b) if op == "+" else (b, a)
-        report.add("E110", f"a {one} cannot be {told} a {other}", span, "both need the same unit")
+        first, second = (one, other) if op == "+" else (other, one)
+        report.add("E110", f"{an(first)} cannot be {told} {an(second)}", span, "both need the same unit")
         return None
-    return _made(op, left, right, a, span, report)
+    return _made(op, left, right, one, span, report)
 
 
 def compare(op: str, left: object, right: object) -> bool:
@@ -61,21 +64,24 @@ def compare(op: str, left: object, right: object) -> bool:
 
 
 def _quotient(
-    left: checked.Expr, right: checked.Expr, a: Type, b: Type, span: Span, report: Report
+    left: checked.Expr, right: checked.Expr, one: Type, other: Type, span: Span, report: Report
 ) -> checked.Expr | None:
     """Only a constant divides: what is read from a request could be 0."""
     if not isinstance(right, checked.Const):
         report.add("E116", "only a constant may divide", right.span, "multiply on the other side instead")
         return None
     if not isinstance(right.value, int) or right.value <= 0:
-        report.add("E116", "what divides has to be above 0", right.span)
+        report.add("E116", "what divides has to be above 0", right.span, "write a number above 0")
         return None
-    if b is Type.NUMBER:
-        return _made("/", left, right, a, span, report)
-    if a is b:
+    if other is Type.NUMBER:
+        return _made("/", left, right, one, span, report)
+    if one is other:
         return _made("/", left, right, Type.NUMBER, span, report)
     report.add(
-        "E110", f"a {a} cannot be divided by a {b}", span, "divide by a plain number, or by the same unit"
+        "E110",
+        f"{an(one)} cannot be divided by {an(other)}",
+        span,
+        "divide by a plain number, or by the same unit",
     )
     return None
 

@@ -15,6 +15,7 @@ from typing import Final
 from wnodes_engine.check import checked
 from wnodes_engine.check.arithmetic import compare
 from wnodes_engine.check.literals import show
+from wnodes_engine.check.report import an
 from wnodes_engine.language.vocabulary import ATTRIBUTES, MEMBERS, Type
 
 PATIENCE: Final = 400_000
@@ -266,9 +267,7 @@ def describe(known: Known, shares: Iterable[str] = ()) -> str:
             case ("member", str() as name, str() as element) if value:
                 told.append(f'"{element}" in {name}')
             case ("has", str() as name):
-                told.append(
-                    f"an {name}" if value and name[0] in "aeiou" else f"a {name}" if value else f"no {name}"
-                )
+                told.append(an(name) if value else f"no {name}")
             case _:
                 pass
     return ", ".join(told[:8]) or "any request"

@@ -17,7 +17,7 @@ from wnodes_engine.check.literals import ENUMS, OF_UNIT, QUANTITIES, whole
 from wnodes_engine.check.meanings import elements, meaning, too_early, unknown
 from wnodes_engine.check.names import Names
 from wnodes_engine.check.presence import Place, learn
-from wnodes_engine.check.report import listed
+from wnodes_engine.check.report import an, listed
 from wnodes_engine.check.types import SET_OF, fits, type_of
 from wnodes_engine.language import syntax
 from wnodes_engine.language.source import Span
@@ -148,7 +148,7 @@ class Typer:
         if expr.op not in ("==", "!=") and wanted not in QUANTITIES:
             self._error(
                 "E110",
-                f"a {wanted} has no order: `{expr.op}` means nothing here",
+                f"{an(wanted)} has no order: `{expr.op}` means nothing here",
                 expr.span,
                 "compare it with `==` or `!=`",
             )
@@ -182,7 +182,7 @@ class Typer:
         if wanted not in ELEMENT_OF:
             made = self._natural(expr.left, place)
             if made is not None:
-                told = f"a {type_of(made)}" if element else "this"
+                told = an(type_of(made)) if element else "this"
                 self._error(
                     "E110",
                     f"{told} cannot be an element of a set",

@@ -61,7 +61,7 @@ def count(number: syntax.Number, report: Report, least: int, what: str) -> int |
         return None
     value = whole(number, report)
     if value is not None and value < least:
-        report.add("E112", f"{what} is at least {least}, not `{number.text}`", number.span)
+        report.add("E112", f"{what} cannot be `{number.text}`", number.span, f"write {least} or more")
         return None
     return value
 

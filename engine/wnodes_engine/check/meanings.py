@@ -8,7 +8,7 @@ from wnodes_engine.check import checked
 from wnodes_engine.check.literals import ENUMS, other_unit
 from wnodes_engine.check.names import Names
 from wnodes_engine.check.presence import Place
-from wnodes_engine.check.report import listed
+from wnodes_engine.check.report import an, listed
 from wnodes_engine.check.types import fits
 from wnodes_engine.language import syntax
 from wnodes_engine.language.source import Span
@@ -89,7 +89,7 @@ def unknown(name: syntax.Name, wanted: Type | None, names: Names) -> None:
     known = lets | names.attributes.keys()
     if wanted in MEMBERS:
         words = MEMBERS[wanted]
-        mend = report.meant(word, words, f"a {wanted} is one of {listed(words)}")
+        mend = report.meant(word, words, f"{an(wanted)} is one of {listed(words)}")
         report.add_missing("E101", f"there is no {wanted} `{word}`", name.span, mend)
     elif wanted is Type.STRING and len(name.parts) == 1:
         mend = report.meant(word, known, f'a text stands in quotes: `"{word}"`')
@@ -116,7 +116,7 @@ def elements(literal: syntax.SetLiteral, wanted: Type, names: Names) -> checked.
     report = names.report
     element = ELEMENT_OF.get(wanted)
     if element is None:
-        report.add("E110", f"a {wanted} is wanted here, not a set", literal.span, "sets stand after `in`")
+        report.add("E110", f"{an(wanted)} is wanted here, not a set", literal.span, "sets stand after `in`")
         return None
     values: set[str] = set()
     sound = True
@@ -144,9 +144,9 @@ def _element(item: syntax.Expr, element: Type, names: Names) -> str | None:
         case syntax.Text():
             words = MEMBERS[element]
             meant = f"`{item.value}`, without quotes" if item.value in words else f"one of {listed(words)}"
-            names.report.add("E110", f"a {element} is a word, not a text", item.span, f"write {meant}")
+            names.report.add("E110", f"{an(element)} is a word, not a text", item.span, f"write {meant}")
         case _:
-            what = "texts" if element is Type.STRING else f"words for a {element}"
+            what = "texts" if element is Type.STRING else f"words for {an(element)}"
             mend = other_unit(item, element) if isinstance(item, syntax.Number) else None
             names.report.add("E110", f"this set can only hold {what}", item.span, mend)
     return None
@@ -162,6 +162,6 @@ def _text(name: syntax.Name, names: Names) -> str | None:
     named.used = True
     if named.value is None or named.value.type is Type.STRING:
         return None if named.value is None else str(named.value.value)
-    message = f"`{name.dotted}` is a {named.value.type}, not a text"
+    message = f"`{name.dotted}` is {an(named.value.type)}, not a text"
     names.report.add("E110", message, name.span, "a set holds texts; test for two sets with `or`")
     return None

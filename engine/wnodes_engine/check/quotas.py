@@ -192,7 +192,7 @@ def _bound(written: syntax.Ceiling, typer: Typer) -> checked.Expr | None:
         return None if value is None else checked.Const(value, Type.NUMBER, written.bound.span)
     bound = typer.typed(written.bound, type_, Place(Phase.BOUND))
     if isinstance(bound, checked.Const) and isinstance(bound.value, int) and bound.value < 0:
-        report.add("E112", "a limit cannot be below 0", written.bound.span)
+        report.add("E112", "a limit cannot be below 0", written.bound.span, "write 0 or more")
         return None
     return bound
 

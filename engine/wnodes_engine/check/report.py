@@ -59,6 +59,11 @@ class Report:
         return has_errors(self._findings.values())
 
 
+def an(word: str) -> str:
+    """The word with its article: `a kind`, `an origin`."""
+    return f"an {word}" if word[:1] in "aeiou" else f"a {word}"
+
+
 def listed(words: Iterable[str], most: int = 12) -> str:
     """`a`, `b` and `c`; no more than `most` of them."""
     shown = [f"`{word}`" for word in words]

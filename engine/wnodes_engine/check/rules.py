@@ -179,7 +179,7 @@ class Rules:
             return None
         least = 1 if attribute in _AT_LEAST_ONE else 0
         if isinstance(const.value, int) and const.value < least:
-            self._error("E112", f"{attribute} is at least {least}", written)
+            self._error("E112", f"{attribute} cannot be below {least}", written, f"write {least} or more")
             return None
         return const.value
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from wnodes_engine.check import checked
-from wnodes_engine.check.literals import other_unit
-from wnodes_engine.check.report import Report
+from wnodes_engine.check.literals import QUANTITIES, other_unit
+from wnodes_engine.check.report import Report, an
 from wnodes_engine.language import syntax
 from wnodes_engine.language.vocabulary import ELEMENT_OF, MEMBERS, Type
 
@@ -38,7 +38,10 @@ def fits(made: checked.Expr, wanted: Type, written: syntax.Expr, report: Report)
         case _:
             what = "this"
     report.add(
-        "E110", f"a {wanted} is wanted here, and {what} is a {has}", written.span, _mend(has, wanted, written)
+        "E110",
+        f"{an(wanted)} is wanted here, and {what} is {an(has)}",
+        written.span,
+        _mend(has, wanted, written),
     )
     return None
 
@@ -54,4 +57,4 @@ def _mend(has: Type, wanted: Type, written: syntax.Expr) -> str | None:
         return "for a single value write `==`"
     if has in ELEMENT_OF and wanted is ELEMENT_OF[has]:
         return "test whether it is in a set with `in`"
-    return None
+    return f"write {an(wanted)}" if wanted in QUANTITIES else None
