@@ -13,7 +13,7 @@ from wnodes_engine.check.names import FARM, Names
 from wnodes_engine.check.presence import Facts, Place
 from wnodes_engine.check.report import Report
 from wnodes_engine.check.rules import Rules
-from wnodes_engine.check.totality import Totality
+from wnodes_engine.check.totality import EVERY_KIND, Totality
 from wnodes_engine.findings import Finding, Note, has_errors, in_order
 from wnodes_engine.language import syntax
 from wnodes_engine.language.source import Source, Span
@@ -281,6 +281,12 @@ class _Checker:
             totality.assignments(policy.assigns, heading)
         if len(policy.routes) == len(self._all(syntax.Route)):
             totality.routes(policy.routes, heading)
+        for attribute in {rule.attribute: None for rule in policy.defaults}:
+            defaults = [rule for rule in policy.defaults if rule.attribute == attribute]
+            totality.first_match([(rule.condition, EVERY_KIND, rule.span) for rule in defaults], "default")
+        bases = [rule for rule in policy.priorities if rule.is_base]
+        totality.first_match([(rule.condition, EVERY_KIND, rule.span) for rule in bases], "priority")
+        totality.first_match([(rule.condition, rule.kinds, rule.span) for rule in policy.places], "rule")
         for what, rules in (
             ("default", policy.defaults),
             ("cap", policy.caps),

@@ -23,6 +23,8 @@ _STAMINA: Final = 500_000
 Case = tuple[checked.Condition, frozenset[str], Span]
 """A condition, the kinds that it is for, and the statement that it belongs to."""
 
+EVERY_KIND: Final = frozenset(_KINDS)
+
 
 class Totality:
     """Proves lists of first-match rules total, and finds those that are never reached."""
@@ -34,15 +36,15 @@ class Totality:
 
     def assignments(self, assigns: Sequence[checked.Assign], after: Span) -> None:
         """Every request is assigned to a share."""
-        cases = [(rule.condition, frozenset(_KINDS), rule.span) for rule in assigns]
+        cases = [(rule.condition, EVERY_KIND, rule.span) for rule in assigns]
         end = "end with one for all the rest: `assign SHARE otherwise`"
         if not cases:
             self._names.report.add(
                 "E130", "no request is assigned to any share", after, "write `assign SHARE otherwise`"
             )
             return
-        self._unreached(cases, "assignment")
-        goal = _none_of(cases, frozenset(_KINDS))
+        self.first_match(cases, "assignment")
+        goal = _none_of(cases, EVERY_KIND)
         self._hole(
             "E130", goal, cases[-1][2], "no assignment takes every request", "is assigned to no share", end
         )
@@ -50,7 +52,7 @@ class Totality:
     def routes(self, routes: Sequence[checked.Route], after: Span) -> None:
         """Every kind of request has a route."""
         cases = [(rule.condition, rule.kinds, rule.span) for rule in routes]
-        self._unreached(cases, "route")
+        self.first_match(cases, "route")
         missing = [kind for kind in _KINDS if not any(kind in case[1] for case in cases)]
         if missing:
             at = cases[-1][2] if cases else after
@@ -96,8 +98,8 @@ class Totality:
         if found is not None:
             self._names.report.add(code, f"{message}: {self._told(found)} {lacks}", at, mend)
 
-    def _unreached(self, cases: Sequence[Case], what: str) -> None:
-        """Rules whose requests were all taken by rules before them."""
+    def first_match(self, cases: Sequence[Case], what: str) -> None:
+        """Of rules of which the first that matches decides: those that are never reached."""
         for at, (condition, kinds, span) in enumerate(cases[:_MOST_COMPARED]):
             before = [case for case in cases[:at] if case[1] & kinds and case[0].window is None]
             if not before or condition.window is not None:
