@@ -56,7 +56,7 @@ def submit(state: State, request: Request, now: int) -> Decision:
     reasons = denials(state, claim, refusals or [], now, queued=False)
     if reasons or claim is None:
         return refuse(state, claim, request, reasons)
-    state.enqueue(request, claim, now)
+    state.enqueue(request, claim)
     return Decision(
         Outcome.WAIT, state.policy.digest, state.tree.shares[claim.leaf].path, route(state, request, claim)
     )

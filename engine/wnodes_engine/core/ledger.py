@@ -8,13 +8,13 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from wnodes_engine.check.checked import NodeSet, Portions
+from wnodes_engine.core.accounts import Account
 from wnodes_engine.core.averages import TICK
 from wnodes_engine.core.claim import Claim
 from wnodes_engine.core.endings import Endings
 from wnodes_engine.core.farm import Farm, Part, Where
 from wnodes_engine.core.meters import Hours
 from wnodes_engine.core.policy import CompiledPolicy
-from wnodes_engine.core.queue import Account
 from wnodes_engine.core.tree import Amounts, ShareTree
 from wnodes_engine.core.windows import LocalTime, local_time
 from wnodes_engine.language.vocabulary import RESOURCES

@@ -14,12 +14,24 @@ _HOUR = 3600
 
 def over_quota(ledger: Ledger, claim: Claim, now: int) -> bool:
     """Whether some quota has no room for the claim now (those that depend on its nodes aside)."""
+    return holding_back(ledger, claim) is not None or over_hours(ledger, claim, now)
+
+
+def holding_back(ledger: Ledger, claim: Claim) -> tuple[int, str | int, int] | None:
+    """The first quota on what is held that has no room for the claim: (meter, key, amount asked)."""
     meters, bounds = ledger.meters, ledger.bounds
-    for meter, key, ask in claim.meters:
+    for entry in claim.meters:
+        meter, key, ask = entry
         if meters[meter].get(key, 0) + ask > bounds[meter]:
-            return True
+            return entry
+    return None
+
+
+def over_hours(ledger: Ledger, claim: Claim, now: int) -> bool:
+    """Whether some quota on use over time has no room for the claim now."""
     for meter, key in claim.hours:
-        if hours_asked(ledger, claim, meter) + meters[meter].held(key, now) > bounds[meter] * _HOUR:
+        asked = hours_asked(ledger, claim, meter)
+        if ledger.meters[meter].held(key, now) + asked > ledger.bounds[meter] * _HOUR:
             return True
     return False
 

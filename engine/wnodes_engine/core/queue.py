@@ -1,26 +1,32 @@
-"""Who waits, and in which order: one line to a leaf, made of classes of requests that are alike."""
+"""Who waits, and in which order: one line to a leaf.
+
+Requests with equal claims form a class. Classes that differ only in what cannot change their order (the
+same accounts, base priority, growth and shape) stand in one track, by age for good; what moves with time
+are the tracks. A class that a quota holds back sleeps in its track until the quota has room, and is then
+woken one at a time, so that a pass never looks at those who could not start anyway.
+"""
 
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from heapq import heappop, heappush
-from typing import Final
 
 from wnodes_engine.check.checked import UNLIMITED, Order
-from wnodes_engine.core.averages import AVERAGE_BITS, TICK, roll
+from wnodes_engine.core.accounts import Account, ratio
+from wnodes_engine.core.averages import TICK
 from wnodes_engine.core.claim import Claim, priority_at
 from wnodes_engine.core.farm import Part
-from wnodes_engine.language.vocabulary import RESOURCES
 from wnodes_engine.values import Request
 
 Shape = tuple[Part, int, int, bool, int]
 """What decides whether there is room: part, count, node rules met, spread, and walltime where it matters."""
 
 Key = tuple[int, ...]
+"""A place in the line at one tick: smaller comes first."""
 
-_ENDLESS: Final = 1 << 200
-"""The ratio of an average to an amount of nothing."""
+Hold = tuple[int, str | int, int]
+"""What holds a class back: a meter, its key, and how much the class asks of it."""
 
 
 class Waiter:
@@ -35,15 +41,19 @@ class Waiter:
 
 
 class WaitClass:
-    """The waiting requests with one claim, oldest first."""
+    """The waiting requests with one claim, oldest first.
 
-    __slots__ = ("_heap", "_pushes", "claim", "key", "live", "shape")
+    `at` is where its oldest stands: (submitted, serial). `hold` is what it sleeps on, or was woken from.
+    """
 
-    def __init__(self, claim: Claim, shape: Shape) -> None:
+    __slots__ = ("_heap", "_pushes", "asleep", "at", "claim", "hold", "live")
+
+    def __init__(self, claim: Claim) -> None:
         self.claim = claim
-        self.shape = shape
-        self.key: Key = ()
         self.live = 0
+        self.at = (0, 0)
+        self.hold: Hold | None = None
+        self.asleep = False
         self._pushes = 0
         self._heap: list[tuple[int, int, int, Waiter]] = []
 
@@ -63,54 +73,33 @@ class WaitClass:
                 return waiter
             heappop(heap)
 
-    def members(self, waiting: dict[str, Waiter]) -> Iterator[Waiter]:
-        """All that wait, oldest first."""
-        return (entry[3] for entry in sorted(self._heap) if waiting.get(entry[3].request.id) is entry[3])
+
+_Entry = tuple[tuple[int, int], WaitClass]
 
 
-class Account:
-    """What one user, group or project holds in a leaf, now and on average."""
+class Track:
+    """Classes whose order is their age for good: those awake, and those asleep by what holds them back."""
 
-    __slots__ = ("average", "held", "tick")
+    __slots__ = ("asleep", "awake", "claim", "key", "number", "shape", "skip")
 
-    def __init__(self) -> None:
-        self.average = [0] * len(RESOURCES)
-        self.held = [0] * len(RESOURCES)
-        self.tick = 0
+    def __init__(self, claim: Claim, shape: Shape, number: int) -> None:
+        """`claim` is any of the track's: they are alike in all that makes up the order."""
+        self.claim = claim
+        self.shape = shape
+        self.number = number
+        self.key: Key = ()
+        self.skip = 0
+        """How many classes at the front a pass has looked at in vain."""
+        self.awake: list[_Entry] = []
+        self.asleep: dict[Hold, list[_Entry]] = {}
 
-    def averages(self, tick: int, half_life: int) -> list[int]:
-        """The averages at the tick, in 2^-20 of each unit."""
-        ticks = tick - self.tick
-        return [roll(a, h, ticks, half_life) for a, h in zip(self.average, self.held, strict=True)]
-
-    def charge(self, resource: int, amount: int, tick: int, half_life: int) -> None:
-        """Hold so much more of a resource from this tick on."""
-        if tick > self.tick:
-            self.average = self.averages(tick, half_life)
-            self.tick = tick
-        self.held[resource] += amount
-
-
-def ratio(averages: list[int], amounts: list[int], asks: tuple[tuple[int, int], ...] = ()) -> int:
-    """The largest of average ÷ amount over the resources, in 2^-20; an amount of nothing comes last."""
-    wanted = averages
-    if asks:
-        wanted = averages.copy()
-        for resource, ask in asks:
-            wanted[resource] += ask << AVERAGE_BITS
-    largest = 0
-    for average, amount in zip(wanted, amounts, strict=True):
-        if average:
-            if not amount:
-                return _ENDLESS
-            value = average // amount
-            if value > largest:
-                largest = value
-    return largest
+    def first(self) -> WaitClass:
+        """The first class that is awake, beyond those to be skipped."""
+        return self.awake[self.skip][1]
 
 
 class LeafQueue:
-    """The line of one leaf: its classes in the policy's order, as of the current tick."""
+    """The line of one leaf: its tracks in the policy's order, as of the current tick."""
 
     def __init__(self, order: Order, amounts: Callable[[], list[int]], by_walltime: bool) -> None:
         """`amounts` tells the leaf's nominal amounts.
@@ -118,96 +107,217 @@ class LeafQueue:
         `by_walltime`: the walltime is part of the shape, since downtimes make it matter for room.
         """
         self.order = order
-        self.line: list[tuple[Key, int, WaitClass]] = []
+        self.line: list[tuple[Key, int, Track]] = []
         self.shapes: dict[Shape, int] = {}
         self.accounts: list[dict[str, Account]] = [{} for key in order.keys if key.key == "fairshare"]
         self.live = 0
+        self.sleepers: dict[tuple[int, str | int], dict[tuple[int, Hold], Track]] = {}
+        """By meter and key: the tracks with classes that sleep on it."""
         self._amounts = amounts
         self._by_walltime = by_walltime
         self._classes: dict[Claim, WaitClass] = {}
+        self._tracks: dict[object, Track] = {}
+        self._made = 0
         self._tick = -1
-        self._ages = any(key.key == "fairshare" for key in order.keys)
-        self._grows = any(key.key == "priority" for key in order.keys)
+        keys = {key.key for key in order.keys}
+        self._ages, self._grows, self._sized = "fairshare" in keys, "priority" in keys, "size" in keys
 
-    # ---------------------------------------------------------------- the line
+    # ---------------------------------------------------------------- who waits
 
-    def add(self, waiter: Waiter, waiting: dict[str, Waiter], tick: int) -> None:
+    def add(self, waiter: Waiter) -> None:
         """Let one more wait, at its place."""
         claim = waiter.claim
+        at = (waiter.request.submitted, waiter.serial)
+        self.live += 1
         members = self._classes.get(claim)
         if members is None:
-            shape = self.shape(claim)
-            members = self._classes[claim] = WaitClass(claim, shape)
-            self.shapes[shape] = self.shapes.get(shape, 0) + 1
-        elif members.live:
-            self._unlink(members)
+            members = self._classes[claim] = WaitClass(claim)
+            members.add(waiter)
+            members.at = at
+            self._enter(self._track(claim), members)
+            return
         members.add(waiter)
-        self.live += 1
-        self._link(members, waiting, tick)
+        if at < members.at:
+            track = self._track(claim)
+            self._leave(track, members)
+            members.at = at
+            self._enter(track, members)
 
-    def remove(self, waiter: Waiter, waiting: dict[str, Waiter], tick: int) -> None:
+    def remove(self, waiter: Waiter, waiting: dict[str, Waiter]) -> None:
         """One waits no longer; it has already left `waiting`."""
         members = self._classes[waiter.claim]
-        self._unlink(members)
         members.live -= 1
         self.live -= 1
-        if members.live:
-            self._link(members, waiting, tick)
-        else:
+        track = self._track(waiter.claim)
+        self.settled(members)
+        if not members.live:
+            self._leave(track, members)
             del self._classes[waiter.claim]
-            left = self.shapes[members.shape] - 1
-            if left:
-                self.shapes[members.shape] = left
-            else:
-                del self.shapes[members.shape]
+            if not track.awake and not track.asleep:
+                del self._tracks[self._lane(waiter.claim)]
+        elif members.at == (waiter.request.submitted, waiter.serial):
+            self._leave(track, members)
+            head = members.head(waiting)
+            members.at = (head.request.submitted, head.serial)
+            self._enter(track, members)
 
-    def refresh(self, waiting: dict[str, Waiter], tick: int) -> None:
+    def refresh(self, tick: int) -> None:
         """Put the line in order as of this tick: averages have moved, priorities have grown."""
         if tick != self._tick:
             self._tick = tick
-            if self._ages or (self._grows and any(entry[2].claim.rates for entry in self.line)):
-                members = [entry[2] for entry in self.line]
-                self.line = []
+            if self._ages or (self._grows and any(track.claim.rates for _, _, track in self.line)):
                 ratios: dict[tuple[int, str], int] = {}
-                for wait_class in members:
-                    head = wait_class.head(waiting)
-                    wait_class.key = self._key(wait_class.claim, head, tick, ratios)
-                    self.line.append((wait_class.key, head.serial, wait_class))
+                tracks = [track for _, _, track in self.line]
+                for track in tracks:
+                    track.key = self._key(track.claim, track.first().at, ratios)
+                self.line = [(track.key, track.number, track) for track in tracks]
                 self.line.sort()
+
+    def first_free(self, held_back: Callable[[Claim], bool], tick: int) -> tuple[Key, WaitClass] | None:
+        """The first class in the line that nothing but room can hold back, and its place; None if all are."""
+        self.refresh(tick)
+        best: tuple[Key, WaitClass] | None = None
+        for key, _, track in self.line:
+            if best is not None and best[0] < key:
+                break
+            for at, members in track.awake:
+                if not held_back(members.claim):
+                    place = self._key(members.claim, at, {})
+                    if best is None or place < best[0]:
+                        best = (place, members)
+                    break
+        return best
+
+    def place(self, waiter: Waiter) -> Key:
+        """Where a waiting request stands in the line, as of the last refresh."""
+        return self._key(waiter.claim, (waiter.request.submitted, waiter.serial), {})
+
+    # ------------------------------------------------------------- what a pass does
+
+    def skip(self, track: Track) -> None:
+        """Pass over the track's first class, for this pass only; `restore` ends that."""
+        self._unlink(track)
+        track.skip += 1
+        self._link(track)
+
+    def restore(self, track: Track) -> None:
+        """Nothing is skipped any more."""
+        self._unlink(track)
+        track.skip = 0
+        self._link(track)
+
+    def put_to_sleep(self, track: Track, members: WaitClass, hold: Hold) -> None:
+        """A quota holds this class back: leave it out of the line until there is room in that quota."""
+        woken = members.hold
+        self._leave(track, members)
+        members.hold, members.asleep = hold, True
+        self._enter(track, members)
+        if woken is not None and woken != hold:
+            self._wake_next(track, woken)
+
+    def settled(self, members: WaitClass) -> None:
+        """A class that was woken has had its turn: the next one that slept on the same quota wakes."""
+        hold = members.hold
+        if hold is not None and not members.asleep:
+            members.hold = None
+            self._wake_next(self._track(members.claim), hold)
+
+    def wake(self, meter: int, key: str | int, room: int) -> None:
+        """There is room in a quota: wake the first of each track's classes that ask no more than that."""
+        for (_, hold), track in list(self.sleepers.get((meter, key), {}).items()):
+            if hold[2] <= room:
+                self._wake_next(track, hold)
+
+    def _wake_next(self, track: Track, hold: Hold) -> None:
+        sleeping = track.asleep.get(hold)
+        if sleeping:
+            members = sleeping[0][1]
+            self._leave(track, members)
+            members.asleep = False
+            self._enter(track, members)
+
+    # ------------------------------------------------------------------ the line
 
     def shape(self, claim: Claim) -> Shape:
         """What decides whether there is room for the claim."""
         walltime = claim.walltime if self._by_walltime else UNLIMITED
         return claim.part, claim.parts, claim.rules, claim.spread, walltime
 
-    def _link(self, members: WaitClass, waiting: dict[str, Waiter], tick: int) -> None:
-        head = members.head(waiting)
-        members.key = self._key(members.claim, head, tick, {})
-        insort(self.line, (members.key, head.serial, members))
+    def _lane(self, claim: Claim) -> object:
+        """What the classes of one track have in common."""
+        size = claim.part.cores * claim.parts if self._sized else 0
+        return self.shape(claim), claim.accounts, claim.base, claim.rates, size
 
-    def _unlink(self, members: WaitClass) -> None:
-        # (key,) sorts before (key, serial, class), and keys of two classes are never equal.
-        del self.line[bisect_left(self.line, (members.key,))]
+    def _track(self, claim: Claim) -> Track:
+        lane = self._lane(claim)
+        track = self._tracks.get(lane)
+        if track is None:
+            self._made += 1
+            track = self._tracks[lane] = Track(claim, self.shape(claim), self._made)
+        return track
 
-    def _key(self, claim: Claim, head: Waiter, tick: int, ratios: dict[tuple[int, str], int]) -> Key:
-        """The head's place: smaller comes first; the serial at the end makes it unique."""
+    def _enter(self, track: Track, members: WaitClass) -> None:
+        if members.asleep and members.hold is not None:
+            hold = members.hold
+            insort(track.asleep.setdefault(hold, []), (members.at, members))
+            self.sleepers.setdefault(hold[:2], {})[track.number, hold] = track
+        else:
+            self._unlink(track)
+            insort(track.awake, (members.at, members))
+            self._link(track)
+
+    def _leave(self, track: Track, members: WaitClass) -> None:
+        if members.asleep and members.hold is not None:
+            hold = members.hold
+            sleeping = track.asleep[hold]
+            del sleeping[bisect_left(sleeping, (members.at,))]
+            if not sleeping:
+                del track.asleep[hold]
+                tracks = self.sleepers[hold[:2]]
+                del tracks[track.number, hold]
+                if not tracks:
+                    del self.sleepers[hold[:2]]
+        else:
+            self._unlink(track)
+            del track.awake[bisect_left(track.awake, (members.at,))]
+            self._link(track)
+
+    def _link(self, track: Track) -> None:
+        """Put a track into the line where its first class belongs, if any is awake."""
+        if track.skip < len(track.awake):
+            track.key = self._key(track.claim, track.first().at, {})
+            insort(self.line, (track.key, track.number, track))
+            self.shapes[track.shape] = self.shapes.get(track.shape, 0) + 1
+
+    def _unlink(self, track: Track) -> None:
+        if track.skip < len(track.awake):
+            del self.line[bisect_left(self.line, (track.key, track.number))]
+            left = self.shapes[track.shape] - 1
+            if left:
+                self.shapes[track.shape] = left
+            else:
+                del self.shapes[track.shape]
+
+    def _key(self, claim: Claim, at: tuple[int, int], ratios: dict[tuple[int, str], int]) -> Key:
+        """The place of a request with this claim and age; the serial at the end makes it unique."""
         values = []
         fairshare = 0
+        submitted, serial = at
         for key in self.order.keys:
             if key.key == "fairshare":
                 name = claim.accounts[fairshare]
                 known = ratios.get((fairshare, name))
                 if known is None:
-                    known = ratios[fairshare, name] = self.account_ratio(fairshare, name, tick)
+                    known = ratios[fairshare, name] = self.account_ratio(fairshare, name, self._tick)
                 values.append(known)
                 fairshare += 1
             elif key.key == "priority":
-                values.append(-priority_at(claim, head.request.submitted, tick * TICK))
+                values.append(-priority_at(claim, submitted, self._tick * TICK))
             elif key.key == "size":
                 values.append(claim.part.cores * claim.parts)
             else:
-                values.append(head.request.submitted)
-        return (*values, head.request.submitted, head.serial)
+                values.append(submitted)
+        return (*values, submitted, serial)
 
     # ------------------------------------------------------------ its accounts
 

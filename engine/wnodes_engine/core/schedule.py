@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from wnodes_engine.core.accounts import ratio
 from wnodes_engine.core.averages import TICK
+from wnodes_engine.core.claim import Claim
 from wnodes_engine.core.farm import Where
 from wnodes_engine.core.ledger import Allocation
-from wnodes_engine.core.limits import over_quota, placed_over, share_full
+from wnodes_engine.core.limits import holding_back, over_hours, placed_over, share_full
 from wnodes_engine.core.placement import place
-from wnodes_engine.core.queue import Shape, WaitClass, Waiter, ratio
+from wnodes_engine.core.queue import Shape, Track
 from wnodes_engine.core.reserve import Reservation, place_beside, reserve
 
 if TYPE_CHECKING:
@@ -41,14 +43,15 @@ class _Pass:
         """By share: the leaf whose offer is best below it, or `_NOTHING`."""
         self.blocked: dict[int, set[Shape]] = {}
         self.no_nodes: set[Shape] = set()
-        self.heads: list[WaitClass] = []
+        self.heads: list[Claim] = []
+        self.skipped: list[tuple[int, Track]] = []
         self.reservations: list[Reservation] = []
 
     def run(self) -> list[Allocation]:
         state, tick = self.state, self.tick
         for leaf, queue in state.queues.items():
             if queue.live:
-                queue.refresh(state.waiters, tick)
+                queue.refresh(tick)
                 self.cursor[leaf] = 0
                 self.blocked[leaf] = set()
         starts: list[Allocation] = []
@@ -60,6 +63,8 @@ class _Pass:
                     break
             for share in state.tree.paths[leaf]:
                 self.offers.pop(share, None)
+        for leaf, track in self.skipped:
+            state.queues[leaf].restore(track)
         return starts
 
     # ------------------------------------------------------------ whose turn it is
@@ -71,7 +76,7 @@ class _Pass:
             return known
         children = self.state.tree.shares[share].children
         if not children:
-            best = share if self._next(share) is not None else _NOTHING
+            best = share if self._has_next(share) else _NOTHING
         else:
             offers = [(child, offer) for child in children if (offer := self._offer(child)) != _NOTHING]
             if len(offers) > 1:
@@ -82,89 +87,99 @@ class _Pass:
 
     def _rank(self, share: int, leaf: int) -> _Rank:
         state = self.state
-        members = self._next(leaf)
-        if members is None:
-            raise LookupError(f"share {share} offers a leaf without an offer")
+        members = self._next(leaf).first()
         asks = members.claim.asks
         averages = state.share_use[share].averages(self.tick, state.half_lives[share])
-        head = members.head(state.waiters)
         return (
             not state.tree.within_nominal(share, asks),
             ratio(averages, state.nominal(share), asks),
-            head.request.submitted,
-            head.serial,
+            *members.at,
         )
 
-    def _next(self, leaf: int) -> WaitClass | None:
-        """The first class of the line that nothing blocks yet."""
-        at = self.cursor.get(leaf)
-        if at is None:
-            return None
+    def _has_next(self, leaf: int) -> bool:
+        """Whether some class in the line is not blocked yet; the cursor then stands at its track."""
+        at = self.cursor.get(leaf, _NOTHING)
+        if at == _NOTHING:
+            return False
         queue, blocked = self.state.queues[leaf], self.blocked[leaf]
         line = queue.line
-        if blocked and len(blocked) == len(queue.shapes):
-            at = len(line)
-        while at < len(line) and line[at][2].shape in blocked:
-            at += 1
-        self.cursor[leaf] = at
-        return line[at][2] if at < len(line) else None
+        if blocked:
+            if queue.shapes.keys() <= blocked:
+                at = len(line)
+            while at < len(line) and line[at][2].shape in blocked:
+                at += 1
+            self.cursor[leaf] = at
+        return at < len(line)
+
+    def _next(self, leaf: int) -> Track:
+        """The track whose first class is the leaf's next; only where `_has_next`."""
+        return self.state.queues[leaf].line[self.cursor[leaf]][2]
 
     # -------------------------------------------------------------- what it gets
 
     def _try(self, leaf: int) -> Allocation | None:
-        """Start the head of the line, or note what blocks it."""
+        """Start the first in the line, or note what blocks it."""
         state, now = self.state, self.now
-        members = self._next(leaf)
-        if members is None:
-            raise LookupError(f"leaf {leaf} has nothing to offer")
+        queue, track = state.queues[leaf], self._next(leaf)
+        members = track.first()
         claim = members.claim
-        if over_quota(state, claim, now):
-            self.cursor[leaf] += 1
+        hold = holding_back(state, claim)
+        if hold is not None:
+            queue.put_to_sleep(track, members, hold)
             return None
-        where = self._room(members)
+        if claim.hours and over_hours(state, claim, now):
+            self._skip(leaf, track)
+            return None
+        where = self._room(claim, track.shape)
         if where is None:
-            self._block(leaf, members)
+            self._block(leaf, track)
+            queue.settled(members)
             return None
         if self.heads:
-            where = self._beside(members, where)
+            where = self._beside(claim, where)
             if where is None:
-                self.cursor[leaf] += 1
+                self._skip(leaf, track)
+                queue.settled(members)
                 return None
-        waiter: Waiter = members.head(state.waiters)
-        allocation = state.begin(waiter, where, now)
+        allocation = state.begin(members.head(state.waiters), where, now)
         for reservation in self.reservations:
             reservation.note(claim, where, now)
         return allocation
 
-    def _room(self, members: WaitClass) -> Where | None:
-        """The nodes where the class has room now, in its share and on the farm."""
-        state, claim = self.state, members.claim
-        if members.shape in self.no_nodes or share_full(state, claim):
+    def _skip(self, leaf: int, track: Track) -> None:
+        if not track.skip:
+            self.skipped.append((leaf, track))
+        self.state.queues[leaf].skip(track)
+
+    def _room(self, claim: Claim, shape: Shape) -> Where | None:
+        """The nodes where the claim has room now, in its share and on the farm."""
+        state = self.state
+        if shape in self.no_nodes or share_full(state, claim):
             return None
         where = place(state, claim, self.now)
         if where is None:
-            self.no_nodes.add(members.shape)
+            self.no_nodes.add(shape)
             return None
         if (claim.placed or state.policy.tracks_hs23) and placed_over(state, claim, where):
             return None
         return where
 
-    def _block(self, leaf: int, members: WaitClass) -> None:
+    def _block(self, leaf: int, track: Track) -> None:
         queue = self.state.queues[leaf]
         if queue.order.strict:
-            self.cursor[leaf] = len(queue.line)
+            self.cursor[leaf] = _NOTHING
             return
         if not self.blocked[leaf]:
-            self.heads.append(members)
-        self.blocked[leaf].add(members.shape)
+            self.heads.append(track.first().claim)
+        self.blocked[leaf].add(track.shape)
 
-    def _beside(self, members: WaitClass, where: Where) -> Where | None:
-        """The nodes that the class may take without delaying the heads that are blocked."""
+    def _beside(self, claim: Claim, where: Where) -> Where | None:
+        """The nodes that the claim may take without delaying the heads that are blocked."""
         while len(self.reservations) < len(self.heads):
             head = self.heads[len(self.reservations)]
-            reservation = reserve(self.state, head.claim, self.now)
+            reservation = reserve(self.state, head, self.now)
             if reservation is None:
                 self.heads.remove(head)
             else:
                 self.reservations.append(reservation)
-        return place_beside(self.state, members.claim, where, self.reservations, self.now)
+        return place_beside(self.state, claim, where, self.reservations, self.now)

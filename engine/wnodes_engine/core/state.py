@@ -63,6 +63,7 @@ class State(Ledger):
     """
 
     def __init__(self, policy: CompiledPolicy, nodes: Iterable[Node]) -> None:
+        self.queues: dict[int, LeafQueue] = {}
         super().__init__(policy, nodes)
         self.waiters: dict[str, Waiter] = {}
         self.waiting = Waiting(self.waiters)
@@ -70,7 +71,7 @@ class State(Ledger):
         self._claims: dict[Claim, Claim] = {}
         self._serial = 0
         self._reserved: tuple[tuple[int, int], list[Reservation]] | None = None
-        self.queues: dict[int, LeafQueue] = {
+        self.queues = {
             share.index: LeafQueue(
                 policy.checked.orders[share.index],
                 partial(self.nominal, share.index),
@@ -89,6 +90,9 @@ class State(Ledger):
             window = spec.quota.condition.window if spec.quota else None
             if window is not None and not self.time.open >> window & 1:
                 self.bounds[spec.index] = INFINITE
+        for queue in self.queues.values():
+            for meter, key in list(queue.sleepers):
+                queue.wake(meter, key, self.bounds[meter] - self.meters[meter].get(key, 0))
 
     def nominal(self, share: int) -> list[int]:
         """The nominal amounts of a share, children included, by resource."""
@@ -96,7 +100,7 @@ class State(Ledger):
 
     # --------------------------------------------------------------- the queue
 
-    def enqueue(self, request: Request, claim: Claim, now: int, serial: int | None = None) -> None:
+    def enqueue(self, request: Request, claim: Claim, serial: int | None = None) -> None:
         """Let an admitted request wait. `serial` keeps the place of one that waited before."""
         if serial is None:
             self._serial += 1
@@ -108,9 +112,9 @@ class State(Ledger):
         self.version += 1
         for meter, key in claim.waits:
             self.meters[meter][key] = self.meters[meter].get(key, 0) + 1
-        self.queues[claim.leaf].add(waiter, self.waiters, now // TICK)
+        self.queues[claim.leaf].add(waiter)
 
-    def dequeue(self, waiter: Waiter, now: int) -> None:
+    def dequeue(self, waiter: Waiter) -> None:
         """One waits no longer."""
         self.version += 1
         del self.waiters[waiter.request.id]
@@ -120,14 +124,15 @@ class State(Ledger):
                 self.meters[meter][key] = left
             else:
                 del self.meters[meter][key]
-        self.queues[waiter.claim.leaf].remove(waiter, self.waiters, now // TICK)
+        self.queues[waiter.claim.leaf].remove(waiter, self.waiters)
 
     def cancel(self, id_: str, now: int) -> bool:
         """Take a waiting request out of the queue; False where it is not waiting."""
+        self.advance(now)
         waiter = self.waiters.get(id_)
         if waiter is None:
             return False
-        self.dequeue(waiter, now)
+        self.dequeue(waiter)
         return True
 
     def submit(self, request: Request, now: int) -> Decision:
@@ -143,14 +148,14 @@ class State(Ledger):
         queue = self.queues[claim.leaf]
         if not queue.live or not queue.order.strict:
             return None
-        queue.refresh(self.waiters, now // TICK)
-        for _, _, members in queue.line:
-            head = members.head(self.waiters)
-            if head.request.id == request.id:
-                return None
-            if not over_quota(self, members.claim, now):
-                return head.request
-        return None
+        first = queue.first_free(partial(self._held_back, now), now // TICK)
+        waiter = self.waiters.get(request.id)
+        if first is None or (waiter is not None and queue.place(waiter) <= first[0]):
+            return None
+        return first[1].head(self.waiters).request
+
+    def _held_back(self, now: int, claim: Claim) -> bool:
+        return over_quota(self, claim, now)
 
     def reservations(self, now: int) -> list[Reservation]:
         """What is reserved for the blocked heads of the leaves that order by best effort."""
@@ -166,11 +171,10 @@ class State(Ledger):
 
     def _blocked_head(self, queue: LeafQueue, now: int) -> Claim | None:
         """The claim of the first in line that no quota holds back, if there is no room for it."""
-        queue.refresh(self.waiters, now // TICK)
-        for _, _, members in queue.line:
-            if not over_quota(self, members.claim, now):
-                return members.claim if room(self, members.claim, now) is None else None
-        return None
+        first = queue.first_free(partial(self._held_back, now), now // TICK)
+        if first is None or room(self, first[1].claim, now) is not None:
+            return None
+        return first[1].claim
 
     def room_when_empty(self, claim: Claim) -> int:
         """How many of the claim's parts, at most all, the farm could hold, empty and every node up."""
@@ -191,10 +195,15 @@ class State(Ledger):
             queue = self.queues[claim.leaf]
             for resource, ask in claim.asks:
                 queue.charge(claim, resource, ask * sign, now // TICK)
+        if sign < 0:
+            for meter, key, _ in claim.meters:
+                for queue in self.queues.values():
+                    if (meter, key) in queue.sleepers:
+                        queue.wake(meter, key, self.bounds[meter] - self.meters[meter].get(key, 0))
 
     def begin(self, waiter: Waiter, where: Where, now: int) -> Allocation:
         """Start a waiting request on these nodes."""
-        self.dequeue(waiter, now)
+        self.dequeue(waiter)
         allocation = Allocation(waiter.request, waiter.claim, where, now, waiter.serial, self)
         self.hold(allocation, now)
         return allocation
@@ -226,7 +235,7 @@ class State(Ledger):
         allocation = self.allocations[id_]
         self.advance(now)
         self.release(allocation, now)
-        self.enqueue(allocation.request, allocation.claim, now, allocation.serial)
+        self.enqueue(allocation.request, allocation.claim, allocation.serial)
 
     def restore_use(self, share: str, of: str, name: str, resource: str, average: int) -> None:
         """Take up a past average, in the resource's unit, as of the current time.
