@@ -55,11 +55,13 @@ class Search:
         self._left = 0
         self._guessing = False
         self._choices: dict[Key, tuple[Value, ...]] = {}
+        self._opaques: dict[int, Key] = {}  # by the identity of the goal's own nodes
 
     def find(self, goal: checked.Expr, patience: int = PATIENCE) -> Known | None:
         """What is to be known of a request for `goal` to hold; None if it never does. Raises TooMuch."""
         self._left = patience
         self._choices = self._interesting(goal)
+        self._opaques = {}
         return self._guess(goal) or self._search(goal, {})
 
     @property
@@ -71,7 +73,8 @@ class Search:
         """The plainest requests first, one of each kind and origin: long lists rarely leave out others."""
         self._guessing = True
         try:
-            for kind, origin in product(MEMBERS[Type.KIND], MEMBERS[Type.ORIGIN]):
+            kinds, origins = self._choices.get(_KIND, ("job",)), self._choices.get(_ORIGIN, ("local",))
+            for kind, origin in product(kinds, origins):
                 known: Known = {_KIND: kind, _ORIGIN: origin}
                 if self._holds(goal, known) is True:
                     return known
@@ -129,7 +132,7 @@ class Search:
                 value = self._value(("value", name), known)
                 return value if isinstance(value, Unknown) else compare(op, value, constant)
             case _:
-                return self._truth(("opaque", shape(expr)), known)
+                return self._truth(self._opaque(expr), known)
 
     def _junction(self, expr: checked.And | checked.Or, known: Known) -> bool | Unknown:
         """One operand can decide, though others before it are not known."""
@@ -163,16 +166,26 @@ class Search:
         value = self._value(key, known)
         return value if isinstance(value, Unknown) else bool(value)
 
+    def _opaque(self, expr: checked.Expr) -> Key:
+        key = self._opaques.get(id(expr))
+        if key is None:
+            key = self._opaques[id(expr)] = ("opaque", str(shape(expr)))
+        return key
+
     # ---------------------------------------------------------------- choices
 
     def _interesting(self, goal: checked.Expr) -> dict[Key, tuple[Value, ...]]:
         """For each attribute the values that can make a difference."""
         constants: dict[str, set[Value]] = {}
-        types: dict[str, Type] = {"kind": Type.KIND, "share": Type.SHARE}
+        types: dict[str, Type] = {}
         for expr in walk(goal):
             match expr:
                 case checked.Attr():
                     types[expr.name] = expr.type
+                case checked.Has():
+                    types["kind"] = Type.KIND
+                case checked.InShare():
+                    types["share"] = Type.SHARE
                 case checked.Compare() if (plain := _plain(expr)) is not None:
                     constants.setdefault(plain[1], set()).add(plain[2])
                 case checked.Member(
