@@ -9,6 +9,7 @@ import msgspec
 from hypothesis import HealthCheck, event, given, note, settings
 from hypothesis import strategies as st
 from oracle.interpreter import Answer, Oracle, Why
+from oracle.order import leaves_under
 from strategies import farms, streams
 from strategies.checking import checked
 from strategies.policies import Asking, policies
@@ -72,8 +73,8 @@ class Both:
                 node = self.nodes[sorted(self.nodes)[n % len(self.nodes)]]
                 node = self.nodes[node.name] = msgspec.structs.replace(node, up=not node.up)
                 note(f"set_node {node}")
-                self.engine.set_node(node, self.now)
-                self.oracle.set_node(node, self.now)
+                self.engine.set_node(node)
+                self.oracle.set_node(node)
             case streams.Pass(seconds):
                 self.now += seconds
                 note(f"now {self.now}")
@@ -81,6 +82,21 @@ class Both:
                 pass
         assert set(self.engine.running) == set(self.oracle.state.held)
         assert set(self.engine.waiting) == set(self.oracle.state.queue)
+        self.same_shares()
+
+    def same_shares(self) -> None:
+        """The share tree of both, figure by figure."""
+        tree = self.oracle.state.tree()
+        for share, use in zip(self.oracle.policy.shares, self.engine.shares(self.now), strict=True):
+            n = share.index
+            leaves = leaves_under(self.oracle.policy, n)
+            assert use.path == share.path
+            assert use.running == sum(held.leaf in leaves for held in self.oracle.state.held.values())
+            assert use.waiting == sum(waiting.leaf in leaves for waiting in self.oracle.state.queue.values())
+            for r in use.nominal:
+                assert (r, use.nominal[r]) == (r, tree.amount[n][r])
+                assert (r, use.used[r]) == (r, tree.total_use(n, r))
+                assert (r, use.free[r]) == (r, tree.free(n, r))
 
     def named(self, request: Request) -> Request:
         self.asked += 1

@@ -231,7 +231,7 @@ def test_mending_all_reasons_changes_the_answer(
     oracle.policy = oracle.state.policy = mended(policy, answer)
     codes = {reason.code for reason in answer.reasons}
     if codes & {Code.NODE, Code.NEVER_NODE, Code.SHARE, Code.NEVER_SHARE}:
-        oracle.set_node(HUGE, now)
+        oracle.set_node(HUGE)
     if Code.BEHIND in codes:
         oracle.state.queue.clear()
     after = oracle.decide(request, now)

@@ -16,7 +16,7 @@ from oracle.placing import parts_in, place, size
 from oracle.request import Asked, asked
 from oracle.reservations import Reservation, delays, reserve
 from oracle.state import Ended, Held, State, Waiting
-from wnodes_engine.check.checked import Ceiling, CheckedPolicy, Quota
+from wnodes_engine.check.checked import UNLIMITED, Ceiling, CheckedPolicy, Quota
 from wnodes_engine.language.source import Span
 from wnodes_engine.values import Code, Node, Outcome, Placement, Request
 
@@ -124,7 +124,7 @@ class Oracle:
         """Take a request out of the queue."""
         return self.state.queue.pop(request_id, None) is not None
 
-    def set_node(self, node: Node, now: int) -> None:
+    def set_node(self, node: Node) -> None:
         """A node appeared or changed."""
         self.state.nodes[node.name] = node
 
@@ -168,8 +168,9 @@ class Oracle:
         for cap in self.policy.caps:
             amount = wish.facts[cap.attribute]
             if amount > cap.value and self.state.applies(cap.condition, wish):
-                short = amount - cap.value
-                yield Why(Code.CAP, cap.attribute, cap.value, amount, short, *at(cap.span))
+                known = None if cap.attribute == "walltime" and amount >= UNLIMITED else amount
+                short = None if known is None else known - cap.value
+                yield Why(Code.CAP, cap.attribute, cap.value, known, short, *at(cap.span))
         for rule in self.policy.denies:
             if self.state.applies(rule.condition, wish):
                 yield Why(Code.RULE, file=rule.span.path, line=rule.span.line)
@@ -221,7 +222,7 @@ class Oracle:
             yield Why(Code.NODE, "parts", room, wish.count, wish.count - room)
 
     def behind(self, wish: Asked, now: int) -> Iterator[Why]:
-        """Whether starting it would pass a blocked request ahead of it in a strict leaf."""
+        """Whether starting it would pass a request of its strict leaf that no quota holds back."""
         assert wish.leaf is not None
         if not self.policy.orders[wish.leaf].strict:
             return
@@ -230,7 +231,7 @@ class Oracle:
         ahead = [
             w for w in waiting if own is None or leaf_key(self.state, w, now) < leaf_key(self.state, own, now)
         ]
-        if any(not any(self.over_quota(w.asked, now)) and any(self.no_room(w.asked)) for w in ahead):
+        if any(not any(self.over_quota(w.asked, now)) for w in ahead):
             yield Why(Code.BEHIND)
 
     # ---------------------------------------------------------------- figures
@@ -258,17 +259,22 @@ class Oracle:
         return None if full else placement
 
     def ceilings(self, wish: Asked) -> Iterator[tuple[Quota, Ceiling, quotas.Key]]:
-        """The ceilings that limit a request, with its key; those of nodes limit the placement instead."""
+        """The ceilings that limit a request, each with every key under which it counts."""
         for quota in self.policy.quotas:
-            if quota.nodes is None:
-                keys = quotas.keys(self.policy, quota, wish)
-                yield from ((quota, ceiling, key) for ceiling in quota.ceilings for key in keys)
+            keys = quotas.keys(self.policy, quota, wish)
+            yield from ((quota, ceiling, key) for ceiling in quota.ceilings for key in keys)
 
     def exceeded(
         self, wish: Asked, quota: Quota, ceiling: Ceiling, key: quotas.Key, now: int, denying: bool
     ) -> Iterator[Why]:
         """The reason of one ceiling, if it has one that denies (or one that makes wait)."""
         state, r, bound = self.state, ceiling.resource, self.state.bound(ceiling)
+        if quota.nodes is not None:
+            # It limits where the parts go; it is a reason once there is no place, and no room for one more part.
+            held, part = state.on_nodes(quota, r, wish)
+            if held + part > bound and denying == quota.denies and self.placement(state, wish) is None:
+                yield Why(Code.QUOTA, r, bound, held, held + part - bound, *at(ceiling.span))
+            return
         if r == "waiting":
             waiting = state.waiting(quota, key)
             if denying and wish.request.id not in state.queue and waiting + 1 > bound:

@@ -182,22 +182,25 @@ class State:
         """How many parts of a request the quotas for nodes leave room for, on which nodes."""
         budgets = []
         for quota in self.policy.quotas:
-            if quota.nodes is None or not quotas.keys(self.policy, quota, asked):
-                continue
-            nodes = self.in_set(quota.nodes)
-            budgets += [Budget(nodes, self._parts_left(quota, c, nodes, asked)) for c in quota.ceilings]
+            if quota.nodes is not None and quotas.keys(self.policy, quota, asked):
+                nodes = self.in_set(quota.nodes)
+                for ceiling in quota.ceilings:
+                    held, part = self.on_nodes(quota, ceiling.resource, asked)
+                    left = max(0, self.bound(ceiling) - held) // part if part else asked.count
+                    budgets.append(Budget(nodes, left))
         return budgets
 
-    def _parts_left(self, quota: Quota, ceiling: Ceiling, nodes: frozenset[str], asked: Asked) -> int:
-        bound, r = self.bound(ceiling), ceiling.resource
-        here = [
-            (h.asked, sum(p.parts for p in h.placement if p.node in nodes)) for h in self.counted(quota, None)
-        ]
-        if r == "running":
-            return asked.count if sum(parts > 0 for _, parts in here) + 1 <= bound else 0
-        per_part = asked.charge[r] // asked.count
-        held = sum(other.charge[r] // other.count * parts for other, parts in here)
-        return max(0, (bound - held) // per_part) if per_part else asked.count
+    def on_nodes(self, quota: Quota, r: str, asked: Asked) -> tuple[int, int]:
+        """What is held on the nodes of a quota, and what one part of a request would add."""
+        assert quota.nodes is not None
+        nodes = self.in_set(quota.nodes)
+        held = sum(
+            h.asked.charge[r] // h.asked.count * p.parts
+            for h in self.counted(quota, None)
+            for p in h.placement
+            if p.node in nodes
+        )
+        return held, asked.charge[r] // asked.count
 
     # --------------------------------------------------------------- averages
 

@@ -103,16 +103,15 @@ def nominal(shares: tuple[Share, ...], capacity: Amounts) -> list[Amounts]:
 
 
 def divided(parent: Amounts, children: list[Portions | None]) -> list[Amounts]:
-    """What each child gets of the parent's amounts."""
+    """What each child gets of the parent's amounts: what it names, the rest as its main one, then scaled."""
     portions = [child for child in children if child is not None]
-    named = [named_amounts(parent[r], r, portions) for r in RESOURCES]
-    scaled = {r: fitted(parent[r], amounts) for r, amounts in zip(RESOURCES, named, strict=True)}
+    amounts = {r: named_amounts(parent[r], r, portions) for r in RESOURCES}
     for i, child in enumerate(portions):
-        main = scaled[child.main][i]
+        main = amounts[child.main][i]
         for r in RESOURCES:
             if r not in child.portions:
-                scaled[r][i] = parent[r] * main // parent[child.main] if parent[child.main] else 0
-    final = {r: fitted(parent[r], amounts) for r, amounts in scaled.items()}
+                amounts[r][i] = parent[r] * main // parent[child.main] if parent[child.main] else 0
+    final = {r: fitted(parent[r], by_child) for r, by_child in amounts.items()}
     return [{r: final[r][i] for r in RESOURCES} for i in range(len(portions))]
 
 

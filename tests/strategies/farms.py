@@ -9,8 +9,8 @@ from wnodes_engine.values import Image, Node, Request
 
 
 def nodes(factors: bool = False) -> st.SearchStrategy[list[Node]]:
-    """One to six nodes that differ; `factors`: in their benchmark factor too."""
-    return st.lists(st.sampled_from(words.NODE_NAMES), min_size=1, max_size=6, unique=True).flatmap(
+    """Two to six nodes that differ; `factors`: in their benchmark factor too."""
+    return st.lists(st.sampled_from(words.NODE_NAMES), min_size=2, max_size=6, unique=True).flatmap(
         lambda names: st.tuples(*(_node(name, factors) for name in names)).map(list)
     )
 
@@ -19,13 +19,13 @@ def _node(name: str, factors: bool) -> st.SearchStrategy[Node]:
     return st.builds(
         Node,
         name=st.just(name),
-        cores=st.sampled_from([1, 2, 4, 8]),
-        memory=st.sampled_from([1024, 4096, 16384]),
-        gpus=st.sampled_from([0, 0, 1, 4]),
-        disk=st.sampled_from([0, 10240]),
+        cores=st.sampled_from([8, 4, 2, 16]),
+        memory=st.sampled_from([16384, 4096, 32768]),
+        gpus=st.sampled_from([0, 0, 2, 4]),
+        disk=st.sampled_from([10240, 102400, 0]),
         factor=st.sampled_from([800, 1000, 1250]) if factors else st.just(1000),
         properties=st.frozensets(st.sampled_from(words.PROPERTIES)),
-        up=st.sampled_from([True, True, True, False]),
+        up=st.sampled_from([True, True, True, True, False]),
     )
 
 
@@ -50,12 +50,12 @@ def _request(kind: str, now: int, walltimes: bool) -> st.SearchStrategy[Request]
         submitted=st.sampled_from([now, now, now - 60, now - 7200]),
         project=st.sampled_from([None, *words.PROJECTS]),
         roles=st.frozensets(st.sampled_from(words.ROLES)),
-        cores=st.sampled_from([None, 1, 1, 2, 3, 8]),
-        memory=st.sampled_from([None, None, 512, 2048, 9000]),
-        gpus=st.sampled_from([None, None, None, 0, 1, 2]),
-        disk=st.sampled_from([None, None, None, 1024]),
+        cores=st.sampled_from([None, 1, 1, 2, 2, 3, 6]),
+        memory=st.sampled_from([None, None, 512, 1024, 2048, 6000]),
+        gpus=st.sampled_from([None, None, None, None, None, 0, 1, 2]),
+        disk=st.sampled_from([None, None, None, None, 1024]),
         volumes=st.sampled_from([None, None, 1]),
-        count=st.sampled_from([None, None, 1, 2, 3]),
+        count=st.sampled_from([None, None, None, 1, 2, 3]),
         walltime=st.sampled_from([None, UNLIMITED, *((600, 7200, 90000) if walltimes else ())]),
         queue=st.sampled_from([None, *words.QUEUES]),
         account=st.sampled_from([None, *words.ACCOUNTS]),

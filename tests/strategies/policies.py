@@ -42,10 +42,10 @@ def _rules(asking: Asking) -> st.SearchStrategy[list[str]]:
     """
     sections = [
         st.lists(_default(asking), max_size=3),
-        st.lists(_cap(asking), max_size=2),
+        st.lists(_cap(asking), max_size=1),
         st.lists(_assign(), max_size=3),
         st.just(["assign LEAF0 otherwise"]),
-        st.lists(_deny(asking), max_size=2),
+        st.lists(_deny(asking), max_size=1),
         st.lists(_quota(asking), max_size=3),
         st.lists(_priority(), max_size=3),
         _orders(asking),
@@ -74,7 +74,7 @@ def trees(draw: Draw, asking: Asking = Asking()) -> tuple[list[str], list[str], 
             path = (*above, name) if depth == 0 else (*above, f"{name}{depth}")
             paths.append(".".join(path))
             bounds = draw(_bounds(asking))
-            if depth < 2 and draw(st.integers(0, 2)) == 0:
+            if depth < 2 and draw(st.sampled_from([False, False, True])):
                 lines.append(f"share {path[-1]} {amount}{bounds} {{")
                 grow(path, depth + 1, absolute and "%" in amount and "," not in amount)
                 lines.append("}")
@@ -92,9 +92,14 @@ def _siblings(draw: Draw, count: int, absolute: bool, asking: Asking) -> list[st
     style = draw(
         st.sampled_from(["percent", "percent", "weight", *(["absolute", "mixed"] if absolute else [])])
     )
-    percent = [draw(st.sampled_from([0, 10, 25, 33.33])) for _ in range(count)]
+    percents = {
+        1: [[100], [62.5]],
+        2: [[50, 50], [70, 20], [99, 0]],
+        3: [[33.33, 33.33, 33.33], [60, 30, 10]],
+    }
+    percent = draw(st.sampled_from(percents[count]))
     weights = [draw(st.integers(1, 5)) for _ in range(count)]
-    cores = [draw(st.integers(0, 6)) for _ in range(count)]
+    cores = [draw(st.sampled_from([8, 4, 12, 0])) for _ in range(count)]
     mains = {
         "percent": [f"{p}%" for p in percent],
         "weight": [f"weight {w}" for w in weights],
@@ -107,33 +112,24 @@ def _siblings(draw: Draw, count: int, absolute: bool, asking: Asking) -> list[st
     }[style]
     resource = draw(st.sampled_from(["gpus", "memory", "disk", *(["hs23"] if asking.hs23 else [])]))
     unit = "GiB " if resource in ("memory", "disk") else " "
+    most = {"percent": [int(p // 2) for p in percent], "mixed": [0] * count}.get(style, [30] * count)
     named = [
-        "",
-        f", {draw(st.sampled_from([0, 10, 30]))}% {resource}",
-        f", {draw(st.integers(0, 4))}{unit}{resource}",
+        draw(
+            st.sampled_from(
+                ["", "", "", "", f", {most[i]}% {resource}"] + [f", 3{unit}{resource}"] * absolute
+            )
+        )
+        for i in range(count)
     ]
-    styles = [draw(st.sampled_from([0, 0, 0, 1, 2] if absolute else [0, 0, 1])) for _ in range(count)]
-    return [main + named[style] for main, style in zip(mains, styles, strict=True)]
+    return [main + more for main, more in zip(mains, named, strict=True)]
 
 
 @st.composite
 def _bounds(draw: Draw, asking: Asking) -> str:
     resources = ["gpus", "memory", *(["hs23"] if asking.hs23 else [])]
-    limit = st.sampled_from(
-        [
-            "",
-            "",
-            " {} any",
-            " {} none",
-            " {} 10%",
-            " {} 50%",
-            " {} 2 cores",
-            " {} 20%, 1 gpus",
-            " {} 2GiB memory",
-        ]
-        + [f" {{}} 50% {resource}" for resource in resources]
-    )
-    return "".join(draw(limit).format(word) for word in ("borrow", "lend"))
+    whole = ["", "", "", "", " {} any", " {} none", " {} 10%", " {} 50%"]
+    parts = [" {} 2 cores", " {} 20%, 1 gpus", " {} 2GiB memory", *(f" {{}} 50% {r}" for r in resources)]
+    return "".join(draw(st.sampled_from(whole + parts)).format(word) for word in ("borrow", "lend"))
 
 
 # --------------------------------------------------------------- expressions
@@ -282,21 +278,22 @@ def _quota(asking: Asking) -> st.SearchStrategy[str]:
     scope = st.one_of(_one_of(*each), _one_of(*one, 'image "sl6"', 'image "id-sl7"', *shares))
     within = _one_of("", "", *(f" in PATH{n}" for n in range(4)))
     held = {
-        "cores": ("4", "6", "farm.cores / 2"),
-        "memory": ("4GiB", "20GiB"),
-        "gpus": ("0", "2"),
+        "cores": ("6", "12", "farm.cores / 2"),
+        "memory": ("8GiB", "20GiB"),
+        "gpus": ("2", "0"),
         "volumes": ("2",),
-        "running": ("1", "3"),
-        "machines": ("1", "4"),
+        "running": ("3", "1"),
+        "machines": ("4", "2"),
     }
     other = {
-        "waiting": ("1", "3"),
-        "core_hours": ("4 per 1h", "100 per 1d", "9 per 6h"),
-        **({"hs23": ("5", "8")} if asking.hs23 else {}),
+        "waiting": ("4", "2"),
+        "core_hours": ("8 per 1h", "100 per 1d", "20 per 6h"),
+        **({"hs23": ("8", "12")} if asking.hs23 else {}),
     }
     guard = _sometimes(_guard(_placed()))
     of_many = _followed(st.just("quota for "), scope, within, guard, _ceilings(held | other))
-    of_nodes = _followed(st.just("quota for nodes "), _nodes(), within, guard, _ceilings(held))
+    on_nodes = {r: bounds for r, bounds in held.items() if r != "running"}
+    of_nodes = _followed(st.just("quota for nodes "), _nodes(), within, guard, _ceilings(on_nodes))
     return st.one_of(of_many, of_many, of_many, of_nodes)
 
 

@@ -62,11 +62,13 @@ class Pass:
 Event = Submit | Ask | Schedule | Finish | Cancel | Flip | Pass
 
 
-def streams(max_size: int = 25, walltimes: bool = True) -> st.SearchStrategy[list[Event]]:
+def streams(max_size: int = 30, walltimes: bool = True) -> st.SearchStrategy[list[Event]]:
     """A stream of mostly submissions and passes; the requests have no ids yet, nor walltimes if so told."""
     some = st.integers(0, 20)
     request = farms.requests(BEGIN, walltimes)
     event: st.SearchStrategy[Event] = st.one_of(
+        st.builds(Submit, request),
+        st.builds(Submit, request),
         st.builds(Submit, request),
         st.builds(Submit, request),
         st.builds(Submit, request),
@@ -79,4 +81,4 @@ def streams(max_size: int = 25, walltimes: bool = True) -> st.SearchStrategy[lis
         st.builds(Flip, some),
         st.builds(Pass, st.sampled_from([1, 59, 60, 600, 5000, 86400])),
     )
-    return st.lists(event, min_size=1, max_size=max_size)
+    return st.lists(event, min_size=max_size // 2, max_size=max_size)
