@@ -34,6 +34,7 @@ _log: Final = logging.getLogger(__name__)
 _LIMIT: Final = 60.0  # seconds for one answer of a backend
 _AT_ONCE: Final = 32  # submissions under way to one backend
 _REST: Final = 0.02  # seconds between two passes, so that arrivals share one
+_UNTOLD: Final = ActionOutcome(Verdict.UNKNOWN, "the backend did not say")
 _SHORTEST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 30.0
 
@@ -53,7 +54,7 @@ class Line:
 
     async def _release(self, refs: list[JobRef]) -> Sequence[ActionOutcome]:
         outcomes = await ask(self.backend.act(Action.RELEASE, refs), f"{self.name}: release")
-        return [outcomes[ref] for ref in refs]
+        return [outcomes.get(ref, _UNTOLD) for ref in refs]
 
     async def snapshot(self, now: int) -> Snapshot:
         """Ask for the whole farm, and remember whether it answered. Raises BackendUnavailable."""
@@ -116,7 +117,7 @@ class Loop:
                 pause = _SHORTEST_PAUSE
                 await asyncio.sleep(_REST)
             except (StoreUnavailable, Busy) as error:
-                _log.error("the store cannot be written", extra={"error": str(error)})
+                _log.error("nothing can be started now", extra={"error": str(error)})
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
 
@@ -145,6 +146,8 @@ class Loop:
                 _log.warning("a submission is unknown", extra={**said, "error": answer.message})
         except (BackendUnavailable, StoreUnavailable, Busy) as error:
             _log.warning("a dispatch is unfinished", extra={**said, "error": str(error)})
+        except Exception:
+            _log.exception("a dispatch went wrong", extra=said)
         finally:
             line.in_hand.discard(dispatch.key)
 
@@ -186,6 +189,9 @@ class Loop:
                 await self._watch(line)
                 pause = self._tick
             except (BackendUnavailable, StoreUnavailable, Busy):
+                pause = min(2 * pause, _LONGEST_PAUSE)
+            except Exception:  # a driver's mistake must not end the daemon
+                _log.exception("a look at a backend went wrong", extra={"backend": line.name})
                 pause = min(2 * pause, _LONGEST_PAUSE)
             await asyncio.sleep(pause)
 

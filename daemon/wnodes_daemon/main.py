@@ -77,6 +77,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except StoreUnavailable as error:
         _log.critical("cannot start", extra={"error": str(error)})
         return 1
+    except Exception:
+        _log.critical("the daemon has failed", exc_info=True)
+        return 1
     return 0
 
 
@@ -129,6 +132,7 @@ class _Running:
         self._known = Known.of(parts.site)
         self._lines = {name: Line(backend) for name, backend in parts.backends.items()}
         self._stop = asyncio.Event()
+        self._reloads: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         """Until a signal says so."""
@@ -170,7 +174,7 @@ class _Running:
         try:
             await service.recover()
             asyncio.get_running_loop().add_signal_handler(
-                signal.SIGHUP, lambda: asyncio.ensure_future(self._reload(service))
+                signal.SIGHUP, lambda: self._reloads.add(asyncio.create_task(self._reload(service)))
             )
             _log.info(
                 "serving",

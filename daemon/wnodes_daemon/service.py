@@ -18,9 +18,8 @@ from typing import Any, Final, TypeVar
 import msgspec
 from wnodes_engine import core
 from wnodes_engine.backend import Ending, JobRef, JobState, SlotRequest
-from wnodes_engine.check.checked import UNLIMITED
 from wnodes_engine.core.policy import CompiledPolicy
-from wnodes_engine.values import Decision, Node, Outcome, Request, Route, ShareUse
+from wnodes_engine.values import Decision, Node, Outcome, Request, ShareUse
 
 from wnodes_daemon.grouping import Busy, Grouped
 from wnodes_daemon.records import (
@@ -38,12 +37,14 @@ from wnodes_daemon.records import (
     State,
     Step,
 )
+from wnodes_daemon.slots import backend_of, slot_of
 from wnodes_daemon.store import Store, StoreUnavailable
 
 R = TypeVar("R")
 Changes = list[Change]
 
 _log: Final = logging.getLogger(__name__)
+_REMEMBERED: Final = 86400  # seconds in which the job of a dispatch that was given up may still appear
 _ENDED_AS: Final = {
     JobState.DONE: State.DONE,
     JobState.FAILED: State.FAILED,
@@ -219,6 +220,8 @@ class Service:
             dispatch = self.dispatches.pop(key, None)
             if dispatch is None:
                 return
+            recent = self.now() - _REMEMBERED
+            self.given_up = {k: old for k, old in self.given_up.items() if old.created >= recent}
             over = msgspec.structs.replace(dispatch, step=Step.GIVEN_UP)
             changes.append(DispatchChange(over))
             self.given_up[key] = over
@@ -273,8 +276,8 @@ class Service:
         self._store.close()
 
     def _load(self) -> tuple[int, list[Entry], list[Dispatch], list[Dispatch]]:
-        store, yesterday = self._store, int(self._clock()) - 86400
-        return store.last_id(), store.live(), store.live_dispatches(), store.given_up(yesterday)
+        store, recent = self._store, int(self._clock()) - _REMEMBERED
+        return store.last_id(), store.live(), store.live_dispatches(), store.given_up(recent)
 
     def _rebuild(
         self,
@@ -407,30 +410,3 @@ class Service:
 
     async def _read(self, read: Callable[..., R], *arguments: Any) -> R:
         return await asyncio.get_running_loop().run_in_executor(self._readers, read, *arguments)
-
-
-def backend_of(route: Route | None, backends: Sequence[str]) -> str | None:
-    """The batch system that wins the cores: the route's own, or the only one where the policy names none."""
-    if route is None:
-        return backends[0] if len(backends) == 1 else None
-    name = route.through or route.target
-    return name if name in backends else None
-
-
-def slot_of(dispatch: Dispatch, allocation: core.Allocation, route: Route | None) -> SlotRequest:
-    """What to ask of the batch system; machines get a bait, which runs as the service itself."""
-    request, claim = allocation.request, allocation.claim
-    return SlotRequest(
-        key=dispatch.key,
-        name=f"wnodes-{dispatch.request}",
-        user=request.user if request.kind == "job" else "",
-        cores=claim.part.cores,
-        memory=claim.part.memory,
-        count=claim.parts,
-        gpus=claim.part.gpus,
-        disk=claim.part.disk,
-        walltime=None if claim.walltime >= UNLIMITED else claim.walltime,
-        queue=route.queue if route is not None else None,
-        account=route.account if route is not None else None,
-        nodes=tuple((place.node, place.parts) for place in dispatch.placement),
-    )

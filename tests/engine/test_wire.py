@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from wnodes_engine import wire
 from wnodes_engine.check.checked import UNLIMITED, SiteAttribute
 from wnodes_engine.language.vocabulary import Trust, Type
-from wnodes_engine.site import Flavour
+from wnodes_engine.site import Flavour, load_site
 from wnodes_engine.values import Image
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "schemas" / "request.json").read_text())
@@ -131,6 +131,18 @@ def test_a_body_that_is_no_request_is_refused_where_it_goes_wrong(body: bytes, p
     with pytest.raises(wire.WireError) as caught:
         wire.decode(body)
     assert caught.value.path == path
+
+
+def test_names_are_those_of_the_site(tmp_path: Path) -> None:
+    (tmp_path / "site.yaml").write_text(
+        "name: s\ntimezone: UTC\nimages: {alma9: {id: '7', approved: true}}\n"
+        "flavours: {small: {cores: 2, memory: 4096}}\nattributes: {dataset: {type: string, trust: claimed}}\n"
+    )
+    known = wire.Known.of(load_site(tmp_path / "site.yaml"))
+    form = wire.convert(LEAST | {"image": "7", "flavour": "small", "attributes": {"dataset": "d"}})
+    request = wire.to_request(form, "r", 0, known)
+    assert request.image == Image(id="7", name="alma9", approved=True)
+    assert (request.cores, request.memory, request.attributes) == (2, 4096, {"dataset": "d"})
 
 
 def test_the_schema_file_is_the_one_that_the_types_make() -> None:

@@ -1,0 +1,39 @@
+"""From a request that was given its nodes to what is asked of the batch system."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from wnodes_engine import core
+from wnodes_engine.backend import SlotRequest
+from wnodes_engine.check.checked import UNLIMITED
+from wnodes_engine.values import Route
+
+from wnodes_daemon.records import Dispatch
+
+
+def backend_of(route: Route | None, backends: Sequence[str]) -> str | None:
+    """The batch system that wins the cores: the route's own, or the only one where the policy names none."""
+    if route is None:
+        return backends[0] if len(backends) == 1 else None
+    name = route.through or route.target
+    return name if name in backends else None
+
+
+def slot_of(dispatch: Dispatch, allocation: core.Allocation, route: Route | None) -> SlotRequest:
+    """What to ask of the batch system; machines get a bait, which runs as the service itself."""
+    request, claim = allocation.request, allocation.claim
+    return SlotRequest(
+        key=dispatch.key,
+        name=f"wnodes-{dispatch.request}",
+        user=request.user if request.kind == "job" else "",
+        cores=claim.part.cores,
+        memory=claim.part.memory,
+        count=claim.parts,
+        gpus=claim.part.gpus,
+        disk=claim.part.disk,
+        walltime=None if claim.walltime >= UNLIMITED else claim.walltime,
+        queue=route.queue if route is not None else None,
+        account=route.account if route is not None else None,
+        nodes=tuple((place.node, place.parts) for place in dispatch.placement),
+    )
