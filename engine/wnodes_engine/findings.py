@@ -130,6 +130,7 @@ CODES: Final[dict[str, str]] = {
     "W106": "a share that nothing gets into",
     "W107": "shares that push out each other",
     "W108": "a limit that never binds",
+    "W109": "a default that a cap denies",
     "W110": "the same thing stands in a list twice",
 }
 """Every code and what it stands for; codes never change their meaning."""

@@ -152,6 +152,8 @@ MISTAKES = [
     ("W102", '«deny "no" when kind == job and kind == vm»', "remove"),
     ("W102", '«deny "no" when cores < 1»', "remove"),
     ("W103", '«deny "no" when cores > 4 or cores < 8»', "leave the condition out"),
+    ("W103", '«deny "no"»', "add `when …`"),
+    ("W109", "«default walltime 8d when origin == grid»\ncap walltime 7d", "lower the default"),
     ("W104", "assign b otherwise\n«assign a.x when origin == grid»", "move it up"),
     ("W104", "assign b when origin != local\n«assign a.x when origin == grid»\nassign a.y otherwise", "up"),
     ("W104", "default cores 2\n«default cores 4 when gpus > 0»", "move it up"),

@@ -116,6 +116,7 @@ class _Checker:
             digest=self._digest(),
         )  # fmt: skip
         self._totality(result, heading)
+        self._contradictions(result)
         if not self.report.has_errors:  # else what seems not to be used may only be misspelt elsewhere
             self._unused(result)
         return result
@@ -299,6 +300,22 @@ class _Checker:
             totality.conditions([(rule.condition, rule.span) for rule in rules], what)
         totality.conditions([(rule.taking.condition, rule.span) for rule in policy.reclaims], "rule")
         totality.conditions([(rule.taking.condition, rule.span) for rule in policy.preempts], "rule")
+
+    def _contradictions(self, policy: checked.CheckedPolicy) -> None:
+        """Rules that deny everybody, and defaults that a cap denies."""
+        for rule in policy.denies:
+            if rule.condition == checked.Condition(None):
+                self.report.add("W103", "this rule denies every request", rule.span, "add `when …`")
+        lowest: dict[str, checked.Cap] = {}
+        for cap in policy.caps:
+            if cap.condition == checked.Condition(None):
+                lowest[cap.attribute] = min(lowest.get(cap.attribute, cap), cap, key=lambda each: each.value)
+        for default in policy.defaults:
+            bound = lowest.get(default.attribute)
+            if bound is not None and isinstance(default.value, int) and default.value > bound.value:
+                message = f"a request without a {default.attribute} gets this one, and is denied for it"
+                notes = [Note("this cap is lower", bound.span)]
+                self.report.add("W109", message, default.span, "lower the default to the cap", notes)
 
     def _unused(self, policy: checked.CheckedPolicy) -> None:
         for table, what in (

@@ -27,7 +27,7 @@ Key = tuple[object, ...]
 
 
 def quota(statement: syntax.Quota, condition: checked.Condition | None, typer: Typer) -> checked.Quota | None:
-    """A quota; None, and findings, where something is wrong with it. `condition` None was wrong itself."""
+    """A quota; None, and findings, where something is wrong, as with a condition that is None."""
     names = typer.names
     scope = _scope(statement.scope, typer)
     within: frozenset[int] | None = None
@@ -61,59 +61,51 @@ def facts_of(scope: syntax.Scope) -> Facts:
 
 
 def _scope(scope: syntax.Scope, typer: Typer) -> tuple[str | int | None, checked.NodeSet | None] | None:
+    """Who is counted, or which nodes; both None for `each`."""
     names, report = typer.names, typer.names.report
-    key = scope.key
-    if key not in SCOPE_KEYS:
+    if scope.key not in SCOPE_KEYS:
         whom = [word for word in SCOPE_KEYS if word != "nodes" or not scope.each]
-        mend = report.meant(key, whom, f"quotas are for {listed(whom)}")
-        report.add("E140", f"a quota cannot be for a `{key}`", scope.span, mend)
+        mend = report.meant(scope.key, whom, f"quotas are for {listed(whom)}")
+        report.add("E140", f"a quota cannot be for `{scope.key}`", scope.span, mend)
         return None
     if scope.nodes is not None:
         nodes = names.nodes(scope.nodes)
         return None if nodes is None else (None, nodes)
-    if scope.each:
+    if scope.value is None:
         return None, None
-    value = scope.value
-    if key == "share":
-        if not isinstance(value, syntax.Name):
-            report.add(
-                "E140",
-                "a share is a name, not a text",
-                value.span if value else scope.span,
-                "write it without quotes: `quota for share grid`",
-            )
-            return None
-        index = names.share(value)
-        return None if index is None else (index, None)
-    if value is None:
-        return None
-    type_ = Type.KIND if key == "kind" else Type.ORIGIN if key == "origin" else Type.STRING
+    value = _share(scope.value, typer) if scope.key == "share" else _one(scope.key, scope.value, typer)
+    return None if value is None else (value, None)
+
+
+def _share(value: syntax.Expr, typer: Typer) -> int | None:
+    if isinstance(value, syntax.Name):
+        return typer.names.share(value)
+    mend = "write it without quotes: `quota for share grid`"
+    typer.names.report.add("E140", "a share is a name, not a text", value.span, mend)
+    return None
+
+
+def _one(key: str, value: syntax.Expr, typer: Typer) -> str | None:
+    """The one user, group, kind … that a quota is for."""
+    names, report = typer.names, typer.names.report
+    type_ = {"kind": Type.KIND, "origin": Type.ORIGIN}.get(key, Type.STRING)
     if isinstance(value, syntax.Name) and type_ is Type.STRING:
-        named = names.lets.get(value.dotted)
-        if named is not None and named.value is not None and named.value.type is Type.STRINGS:
-            named.used = True
-            mend = (
-                f"write `quota for each {key} when {key} in {value.dotted}`"
-                if key != "role"
-                else "write one quota for each role"
-            )
-            report.add(
-                "E140", f"`{value.dotted}` is a set, and this quota is for one {key}", value.span, mend
-            )
-            return None
+        word = value.dotted
+        named = names.lets.get(word)
         if named is None:
-            mend = (
-                report.meant(value.dotted, names.lets, None)
-                or f'write it in quotes: `{key} "{value.dotted}"`'
-            )
-            report.add_missing("E101", f"unknown name `{value.dotted}`", value.span, mend)
+            mend = report.meant(word, names.lets, f'write it in quotes: `{key} "{word}"`')
+            report.add_missing("E101", f"unknown name `{word}`", value.span, mend)
+            return None
+        if named.value is not None and named.value.type is Type.STRINGS:
+            named.used = True
+            inside = f"`quota for each {key} when {key} in {word}`"
+            mend = f"write {inside}" if key != "role" else "write one quota for each role"
+            report.add("E140", f"`{word}` is a set, and this quota is for one {key}", value.span, mend)
             return None
     const = typer.constant(value, type_, Place(Phase.QUOTA), f"the {key}")
-    if const is None:
+    if const is None or (key in _AT_SITE and not names.known_at_site(key, str(const.value), value.span)):
         return None
-    if key in _AT_SITE and not names.known_at_site(key, str(const.value), value.span):
-        return None
-    return str(const.value), None
+    return str(const.value)
 
 
 def _ceilings(statement: syntax.Quota, typer: Typer) -> tuple[checked.Ceiling, ...] | None:
