@@ -36,7 +36,7 @@ def place(ledger: Ledger, claim: Claim, now: int, avoid: Container[int] = ()) ->
 def open_tiers(ledger: Ledger, claim: Claim, now: int) -> Tiers:
     """The classes whose node rules the claim meets, and that no downtime closes before it would end."""
     tiers = ledger.tiers(claim.rules)
-    if not ledger.policy.checked.downtimes:
+    if not meets_downtime(ledger, claim, now):
         return tiers
     end = now + claim.walltime
     return [
@@ -47,6 +47,12 @@ def open_tiers(ledger: Ledger, claim: Claim, now: int) -> Tiers:
         ]
         for kinds in tiers
     ]
+
+
+def meets_downtime(ledger: Ledger, claim: Claim, now: int) -> bool:
+    """Whether some node will be down before the claim, started now, would have ended."""
+    end = now + claim.walltime
+    return any(down.begin < end and now < down.end for down in ledger.policy.checked.downtimes)
 
 
 Candidate = tuple[int, int, frozenset[int]]

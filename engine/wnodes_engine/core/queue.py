@@ -12,21 +12,26 @@ from bisect import bisect_left, insort
 from collections.abc import Callable
 from heapq import heappop, heappush
 
-from wnodes_engine.check.checked import UNLIMITED, Order
+from wnodes_engine.check.checked import Order
 from wnodes_engine.core.accounts import Account, ratio
 from wnodes_engine.core.averages import TICK
 from wnodes_engine.core.claim import Claim, priority_at
 from wnodes_engine.core.farm import Part
 from wnodes_engine.values import Request
 
-Shape = tuple[Part, int, int, bool, int]
-"""What decides whether there is room: part, count, node rules met, spread, and walltime where it matters."""
+Shape = tuple[Part, int, int, bool]
+"""What decides whether there is room (downtimes aside): part, count, node rules met, and spread."""
 
 Key = tuple[int, ...]
 """A place in the line at one tick: smaller comes first."""
 
 Hold = tuple[int, str | int, int]
 """What holds a class back: a meter, its key, and how much the class asks of it."""
+
+
+def shape_of(claim: Claim) -> Shape:
+    """What decides whether there is room for the claim."""
+    return claim.part, claim.parts, claim.rules, claim.spread
 
 
 class Waiter:
@@ -101,11 +106,8 @@ class Track:
 class LeafQueue:
     """The line of one leaf: its tracks in the policy's order, as of the current tick."""
 
-    def __init__(self, order: Order, amounts: Callable[[], list[int]], by_walltime: bool) -> None:
-        """`amounts` tells the leaf's nominal amounts.
-
-        `by_walltime`: the walltime is part of the shape, since downtimes make it matter for room.
-        """
+    def __init__(self, order: Order, amounts: Callable[[], list[int]]) -> None:
+        """`amounts` tells the leaf's nominal amounts."""
         self.order = order
         self.line: list[tuple[Key, int, Track]] = []
         self.shapes: dict[Shape, int] = {}
@@ -114,7 +116,6 @@ class LeafQueue:
         self.sleepers: dict[tuple[int, str | int], dict[tuple[int, Hold], Track]] = {}
         """By meter and key: the tracks with classes that sleep on it."""
         self._amounts = amounts
-        self._by_walltime = by_walltime
         self._classes: dict[Claim, WaitClass] = {}
         self._tracks: dict[object, Track] = {}
         self._made = 0
@@ -238,22 +239,17 @@ class LeafQueue:
 
     # ------------------------------------------------------------------ the line
 
-    def shape(self, claim: Claim) -> Shape:
-        """What decides whether there is room for the claim."""
-        walltime = claim.walltime if self._by_walltime else UNLIMITED
-        return claim.part, claim.parts, claim.rules, claim.spread, walltime
-
     def _lane(self, claim: Claim) -> object:
         """What the classes of one track have in common."""
         size = claim.part.cores * claim.parts if self._sized else 0
-        return self.shape(claim), claim.accounts, claim.base, claim.rates, size
+        return shape_of(claim), claim.accounts, claim.base, claim.rates, size
 
     def _track(self, claim: Claim) -> Track:
         lane = self._lane(claim)
         track = self._tracks.get(lane)
         if track is None:
             self._made += 1
-            track = self._tracks[lane] = Track(claim, self.shape(claim), self._made)
+            track = self._tracks[lane] = Track(claim, shape_of(claim), self._made)
         return track
 
     def _enter(self, track: Track, members: WaitClass) -> None:

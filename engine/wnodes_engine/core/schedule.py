@@ -10,7 +10,7 @@ from wnodes_engine.core.claim import Claim
 from wnodes_engine.core.farm import Where
 from wnodes_engine.core.ledger import Allocation
 from wnodes_engine.core.limits import holding_back, over_hours, placed_over, share_full
-from wnodes_engine.core.placement import place
+from wnodes_engine.core.placement import meets_downtime, place
 from wnodes_engine.core.queue import Shape, Track
 from wnodes_engine.core.reserve import Reservation, place_beside, reserve
 
@@ -44,6 +44,7 @@ class _Pass:
         self.blocked: dict[int, set[Shape]] = {}
         self.no_nodes: set[Shape] = set()
         self.heads: list[Claim] = []
+        self.headed: set[int] = set()
         self.skipped: list[tuple[int, Track]] = []
         self.reservations: list[Reservation] = []
 
@@ -158,7 +159,8 @@ class _Pass:
             return None
         where = place(state, claim, self.now)
         if where is None:
-            self.no_nodes.add(shape)
+            if not meets_downtime(state, claim, self.now):
+                self.no_nodes.add(shape)
             return None
         if (claim.placed or state.policy.tracks_hs23) and placed_over(state, claim, where):
             return None
@@ -169,9 +171,14 @@ class _Pass:
         if queue.order.strict:
             self.cursor[leaf] = _NOTHING
             return
-        if not self.blocked[leaf]:
-            self.heads.append(track.first().claim)
-        self.blocked[leaf].add(track.shape)
+        claim = track.first().claim
+        if leaf not in self.headed:
+            self.headed.add(leaf)
+            self.heads.append(claim)
+        if meets_downtime(self.state, claim, self.now):
+            self._skip(leaf, track)  # a shorter request of the same shape may still have room
+        else:
+            self.blocked[leaf].add(track.shape)
 
     def _beside(self, claim: Claim, where: Where) -> Where | None:
         """The nodes that the claim may take without delaying the heads that are blocked."""

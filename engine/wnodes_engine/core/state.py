@@ -75,7 +75,6 @@ class State(Ledger):
             share.index: LeafQueue(
                 policy.checked.orders[share.index],
                 partial(self.nominal, share.index),
-                by_walltime=bool(policy.checked.downtimes),
             )
             for share in policy.checked.shares
             if share.is_leaf
