@@ -113,7 +113,7 @@ def test_what_is_written_reads_back(tmp_path_factory, jobs):
         (JOB.replace("60", "1-2"), 1, 8, "the run time has to be a number, not '1-2'", "-1"),
         (JOB.replace("60", "1_0"), 1, 8, "the run time has to be a number, not '1_0'", "-1"),
         (JOB.replace("60", "--"), 1, 8, "the run time has to be a number, not '--'", "-1"),
-        (JOB.replace("60", "９"), 1, 8, r"not '\xef\xbc\x99'", "-1"),
+        (JOB.replace("60", "９"), 1, 8, r"not '\xef\xbc\x99'", "Workload Format"),
         (JOB.replace("60", "6\0"), 1, 8, r"not '6\x00'", "Workload Format"),
         (b"\x7fELF\x02\x01" + b"\0" * 400, 1, 1, "the job number has to be a number", "Workload Format"),
         ("<html>\n", 1, 1, "the job number has to be a number, not '<html>'", "Workload Format"),

@@ -52,7 +52,7 @@ def run(args: Namespace) -> int:
         jobs = iter(log)
         first = list(islice(jobs, 1))  # from here on the log's header is known
         request_of = mapping.reader(log.start_time)
-        with _progress(log) as watch:
+        with _progress(log, args.jobs) as watch:
             jobs = islice(chain(first, jobs), args.jobs)
             account = replay(state, jobs, request_of, clock=_clock(policy), watch=watch)
     except DocumentError as error:
@@ -98,7 +98,7 @@ def _clock(policy: CompiledPolicy) -> tuple[int, int] | None:
 
 
 @contextmanager
-def _progress(log: SwfLog) -> Iterator[Callable[[Replay], None] | None]:
+def _progress(log: SwfLog, most: int | None) -> Iterator[Callable[[Replay], None] | None]:
     """A bar on stderr, where that is a terminal: how much of the log has arrived, and what runs and waits."""
     if not sys.stderr.isatty():
         yield None
@@ -116,7 +116,7 @@ def _progress(log: SwfLog) -> Iterator[Callable[[Replay], None] | None]:
         def watch(account: Replay) -> None:
             progress.update(
                 task,
-                completed=log.read,
+                completed=account.jobs / most if most else log.read,
                 jobs=account.jobs,
                 running=account.running,
                 waiting=account.waiting,

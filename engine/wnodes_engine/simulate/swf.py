@@ -184,12 +184,13 @@ class SwfLog:
     # ------------------------------------------------------------ refusing
 
     def _refuse_word(self, word: re.Match[bytes], at: int, field: int) -> NoReturn:
-        text = word[0][:40].decode("ascii", "backslashreplace")
-        shown = text if text.isprintable() else text.encode("unicode_escape").decode()
+        text = word[0][:24].decode("latin-1")
+        readable = text.isascii() and text.isprintable()
+        shown = text if readable else text.encode("unicode_escape").decode()
         name = FIELDS[field] if field < len(FIELDS) else f"field {field + 1}"
         if word[0].lstrip(b"+-").isdigit():
             self._refuse(at, f"the {name}, {shown}, is too large a number", None, word)
-        mend = "write -1 for what is not known" if text.isprintable() and field else _NOT_SWF
+        mend = "write -1 for what is not known" if readable and field else _NOT_SWF
         self._refuse(at, f"the {name} has to be a number, not '{shown}'", mend, word)
 
     def _refuse_job(self, line: bytes, at: int, last_number: int, last_time: int) -> NoReturn:
