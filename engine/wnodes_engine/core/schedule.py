@@ -39,6 +39,8 @@ class _Pass:
         self.now = now
         self.tick = now // TICK
         self.cursor: dict[int, int] = {}
+        self.turn = _NOTHING
+        """The leaf that had the last turn."""
         self.offers: dict[int, int] = {}
         """By share: the leaf whose offer is best below it, or `_NOTHING`."""
         self.blocked: dict[int, set[Shape]] = {}
@@ -56,39 +58,54 @@ class _Pass:
                 self.cursor[leaf] = 0
                 self.blocked[leaf] = set()
         starts: list[Allocation] = []
-        while (leaf := self._offer(0)) != _NOTHING:
+        turn = self._alone if len(self.cursor) == 1 else self._offer_of_all
+        while (leaf := turn()) != _NOTHING:
             allocation = self._try(leaf)
             if allocation is not None:
                 starts.append(allocation)
                 if not any(state.farm.free_cores):
                     break
-            for share in state.tree.paths[leaf]:
-                self.offers.pop(share, None)
         for leaf, track in self.skipped:
             state.queues[leaf].restore(track)
         return starts
 
     # ------------------------------------------------------------ whose turn it is
 
-    def _offer(self, share: int) -> int:
-        """The leaf in this share's subtree whose turn it is."""
-        known = self.offers.get(share)
-        if known is not None:
-            return known
+    def _alone(self) -> int:
+        """The only leaf with a queue, while it has an offer: it has nobody to compete with."""
+        (leaf,) = self.cursor
+        return leaf if self._has_next(leaf) else _NOTHING
+
+    def _offer_of_all(self) -> int:
+        """The leaf whose turn it is on the whole farm. Only the share that had the last turn has changed."""
+        if self.turn == _NOTHING:
+            self._survey(0)
+        else:
+            for share in self.state.tree.paths[self.turn]:
+                self.offers[share] = self._best(share)
+        self.turn = self.offers[0]
+        return self.turn
+
+    def _survey(self, share: int) -> None:
+        for child in self.state.tree.shares[share].children:
+            self._survey(child)
+        self.offers[share] = self._best(share)
+
+    def _best(self, share: int) -> int:
+        """The leaf below this share whose turn it is, from what its children offer."""
         children = self.state.tree.shares[share].children
         if not children:
-            best = share if self._has_next(share) else _NOTHING
-        else:
-            offers = [(child, offer) for child in children if (offer := self._offer(child)) != _NOTHING]
-            if len(offers) > 1:
-                offers.sort(key=lambda entry: self._rank(*entry))
-            best = offers[0][1] if offers else _NOTHING
-        self.offers[share] = best
-        return best
+            return share if share in self.cursor and self._has_next(share) else _NOTHING
+        offers = [child for child in children if self.offers[child] != _NOTHING]
+        if not offers:
+            return _NOTHING
+        if len(offers) > 1:
+            return self.offers[min(offers, key=self._rank)]
+        return self.offers[offers[0]]
 
-    def _rank(self, share: int, leaf: int) -> _Rank:
+    def _rank(self, share: int) -> _Rank:
         state = self.state
-        members = self._next(leaf).first()
+        members = self._next(self.offers[share]).first()
         asks = members.claim.asks
         averages = state.share_use[share].averages(self.tick, state.half_lives[share])
         return (
@@ -99,7 +116,7 @@ class _Pass:
 
     def _has_next(self, leaf: int) -> bool:
         """Whether some class in the line is not blocked yet; the cursor then stands at its track."""
-        at = self.cursor.get(leaf, _NOTHING)
+        at = self.cursor[leaf]
         if at == _NOTHING:
             return False
         queue, blocked = self.state.queues[leaf], self.blocked[leaf]
