@@ -7,6 +7,9 @@ from typing import Final
 from wnodes_engine.core.averages import AVERAGE_BITS, roll
 from wnodes_engine.language.vocabulary import RESOURCES
 
+Asks = tuple[tuple[int, int], ...]
+"""(resource index, amount) of what is charged."""
+
 _ENDLESS: Final = 1 << 200
 """The ratio of an average to an amount of nothing."""
 
@@ -26,15 +29,17 @@ class Account:
         ticks = tick - self.tick
         return [roll(a, h, ticks, half_life) for a, h in zip(self.average, self.held, strict=True)]
 
-    def charge(self, resource: int, amount: int, tick: int, half_life: int) -> None:
-        """Hold so much more of a resource from this tick on."""
+    def charge(self, asks: Asks, sign: int, tick: int, half_life: int) -> None:
+        """Hold so much more (or less, by the sign) from this tick on."""
         if tick > self.tick:
             self.average = self.averages(tick, half_life)
             self.tick = tick
-        self.held[resource] += amount
+        held = self.held
+        for resource, ask in asks:
+            held[resource] += ask * sign
 
 
-def ratio(averages: list[int], amounts: list[int], asks: tuple[tuple[int, int], ...] = ()) -> int:
+def ratio(averages: list[int], amounts: list[int], asks: Asks = ()) -> int:
     """The largest of average ÷ amount over the resources, in 2^-20; an amount of nothing comes last."""
     wanted = averages
     if asks:

@@ -53,9 +53,10 @@ def submit(state: State, request: Request, now: int) -> Decision:
     claim, refusals = admit(state, request)
     if isinstance(refusals, Reason):
         return refuse(state, claim, request, (refusals,))
-    reasons = denials(state, claim, refusals or [], now, queued=False)
-    if reasons or claim is None:
-        return refuse(state, claim, request, reasons)
+    if claim is None or refusals is not None or not may_wait(state, claim, now):
+        reasons = denials(state, claim, refusals or [], now, queued=False)
+        if reasons or claim is None:
+            return refuse(state, claim, request, reasons)
     state.enqueue(request, claim)
     return Decision(
         Outcome.WAIT, state.policy.digest, state.tree.shares[claim.leaf].path, route(state, request, claim)
@@ -84,6 +85,18 @@ def waiting_quota_full(state: State, claim: Claim) -> bool:
     """Whether one more may not wait."""
     meters, bounds = state.meters, state.bounds
     return any(meters[meter].get(key, 0) >= bounds[meter] for meter, key in claim.waits)
+
+
+def may_wait(state: State, claim: Claim, now: int) -> bool:
+    """Whether nothing can deny the claim: quotas have room now, and its share and the farm when empty."""
+    return not (
+        claim.placed
+        or over_quota(state, claim, now)
+        or waiting_quota_full(state, claim)
+        or state.policy.tracks_hs23
+        or state.room_when_empty(claim) < claim.parts
+        or any(ask > state.tree.configured.most[resource][claim.leaf] for resource, ask in claim.asks)
+    )
 
 
 def in_turn(state: State, request: Request, claim: Claim, where: Where, now: int) -> Where | None:

@@ -234,11 +234,15 @@ _LAST: Final = itemgetter(3)
 
 def fit(part: Part, cores: int, memory: int, gpus: int, disk: int) -> int:
     """How many parts fit into so much; a part that takes nothing at all fits without end, as 2^30."""
-    times = 1 << 30
-    for ask, have in zip(part, (cores, memory, gpus, disk), strict=True):
-        if ask:
-            times = min(times, have // ask)
-    return max(0, times)
+    # Written out: reservations ask this hundreds of times a pass.
+    times = cores // part[0] if part[0] else 1 << 30
+    if part[1] and memory // part[1] < times:
+        times = memory // part[1]
+    if part[2] and gpus // part[2] < times:
+        times = gpus // part[2]
+    if part[3] and disk // part[3] < times:
+        times = disk // part[3]
+    return times if times > 0 else 0
 
 
 def _total(nodes: Iterable[Node]) -> Amounts:

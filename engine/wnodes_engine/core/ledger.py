@@ -26,7 +26,7 @@ HS23: Final = RESOURCES.index("hs23")
 class Allocation:
     """A request that holds resources since `started`."""
 
-    __slots__ = ("claim", "hs23", "placement", "request", "serial", "share", "started", "where")
+    __slots__ = ("_ledger", "claim", "request", "serial", "started", "where")
 
     def __init__(
         self, request: Request, claim: Claim, where: Where, started: int, serial: int, ledger: Ledger
@@ -36,9 +36,17 @@ class Allocation:
         self.where = where
         self.started = started
         self.serial = serial
-        self.hs23 = 0
-        self.share = ledger.tree.shares[claim.leaf].path
-        self.placement = ledger.placement(where)
+        self._ledger = ledger
+
+    @property
+    def share(self) -> str:
+        """The path of the share that it is charged to."""
+        return self._ledger.tree.shares[self.claim.leaf].path
+
+    @property
+    def placement(self) -> tuple[Placement, ...]:
+        """Its nodes, by name."""
+        return self._ledger.placement(self.where)
 
     def expected_end(self, now: int) -> int:
         """When its walltime is over; a moment from now where it is overdue."""
@@ -188,11 +196,11 @@ class Ledger:
         asks = claim.asks
         if self.policy.tracks_hs23:
             asks = (*asks, (HS23, self.hs23(claim, allocation.where)))
-        path = tree.paths[claim.leaf]
         for resource, ask in asks:
             tree.charge(claim.leaf, resource, ask * sign)
-            for share in path:
-                self.share_use[share].charge(resource, ask * sign, tick, self.half_lives[share])
+        uses, half_lives = self.share_use, self.half_lives
+        for share in tree.paths[claim.leaf]:
+            uses[share].charge(asks, sign, tick, half_lives[share])
         meters = self.meters
         for meter, key, amount in claim.meters:
             _count(meters[meter], key, amount * sign)

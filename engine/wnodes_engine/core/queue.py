@@ -22,6 +22,9 @@ from wnodes_engine.values import Request
 Shape = tuple[Part, int, int, bool]
 """What decides whether there is room (downtimes aside): part, count, node rules met, and spread."""
 
+Lane = tuple[Shape, tuple[str, ...], int, tuple[tuple[int, int], ...], int]
+"""What the classes of one track have in common: shape, accounts, base priority, growth, and size."""
+
 Key = tuple[int, ...]
 """A place in the line at one tick: smaller comes first."""
 
@@ -37,12 +40,17 @@ def shape_of(claim: Claim) -> Shape:
 class Waiter:
     """One request in the queue; `serial` is the order of first submission, kept through requeues."""
 
-    __slots__ = ("claim", "request", "serial")
+    __slots__ = ("members", "request", "serial")
 
-    def __init__(self, request: Request, claim: Claim, serial: int) -> None:
+    def __init__(self, request: Request, members: WaitClass, serial: int) -> None:
         self.request = request
-        self.claim = claim
+        self.members = members
         self.serial = serial
+
+    @property
+    def claim(self) -> Claim:
+        """The claim, shared with all of its class."""
+        return self.members.claim
 
 
 class WaitClass:
@@ -51,10 +59,11 @@ class WaitClass:
     `at` is where its oldest stands: (submitted, serial). `hold` is what it sleeps on, or was woken from.
     """
 
-    __slots__ = ("_heap", "_pushes", "asleep", "at", "claim", "hold", "live")
+    __slots__ = ("_heap", "_pushes", "asleep", "at", "claim", "hold", "live", "track")
 
-    def __init__(self, claim: Claim) -> None:
+    def __init__(self, claim: Claim, track: Track) -> None:
         self.claim = claim
+        self.track = track
         self.live = 0
         self.at = (0, 0)
         self.hold: Hold | None = None
@@ -85,12 +94,13 @@ _Entry = tuple[tuple[int, int], WaitClass]
 class Track:
     """Classes whose order is their age for good: those awake, and those asleep by what holds them back."""
 
-    __slots__ = ("asleep", "awake", "claim", "key", "number", "shape", "skip")
+    __slots__ = ("asleep", "awake", "claim", "key", "lane", "number", "shape", "skip")
 
-    def __init__(self, claim: Claim, shape: Shape, number: int) -> None:
+    def __init__(self, claim: Claim, lane: Lane, number: int) -> None:
         """`claim` is any of the track's: they are alike in all that makes up the order."""
         self.claim = claim
-        self.shape = shape
+        self.lane = lane
+        self.shape = lane[0]
         self.number = number
         self.key: Key = ()
         self.skip = 0
@@ -112,12 +122,14 @@ class LeafQueue:
         self.line: list[tuple[Key, int, Track]] = []
         self.shapes: dict[Shape, int] = {}
         self.accounts: list[dict[str, Account]] = [{} for key in order.keys if key.key == "fairshare"]
+        self.half_lives = [key.half_life or TICK for key in order.keys if key.key == "fairshare"]
+        """The half-life of each fairshare key, in seconds."""
         self.live = 0
         self.sleepers: dict[tuple[int, str | int], dict[tuple[int, Hold], Track]] = {}
         """By meter and key: the tracks with classes that sleep on it."""
         self._amounts = amounts
         self._classes: dict[Claim, WaitClass] = {}
-        self._tracks: dict[object, Track] = {}
+        self._tracks: dict[Lane, Track] = {}
         self._made = 0
         self._tick = -1
         keys = {key.key for key in order.keys}
@@ -125,37 +137,35 @@ class LeafQueue:
 
     # ---------------------------------------------------------------- who waits
 
-    def add(self, waiter: Waiter) -> None:
+    def add(self, request: Request, claim: Claim, serial: int) -> Waiter:
         """Let one more wait, at its place."""
-        claim = waiter.claim
-        at = (waiter.request.submitted, waiter.serial)
+        at = (request.submitted, serial)
         self.live += 1
         members = self._classes.get(claim)
         if members is None:
-            members = self._classes[claim] = WaitClass(claim)
-            members.add(waiter)
+            members = self._classes[claim] = WaitClass(claim, self._track(claim))
             members.at = at
-            self._enter(self._track(claim), members)
-            return
+            self._enter(members.track, members)
+        elif at < members.at:
+            self._leave(members.track, members)
+            members.at = at
+            self._enter(members.track, members)
+        waiter = Waiter(request, members, serial)
         members.add(waiter)
-        if at < members.at:
-            track = self._track(claim)
-            self._leave(track, members)
-            members.at = at
-            self._enter(track, members)
+        return waiter
 
     def remove(self, waiter: Waiter, waiting: dict[str, Waiter]) -> None:
         """One waits no longer; it has already left `waiting`."""
-        members = self._classes[waiter.claim]
+        members = waiter.members
         members.live -= 1
         self.live -= 1
-        track = self._track(waiter.claim)
+        track = members.track
         self.settled(members)
         if not members.live:
             self._leave(track, members)
             del self._classes[waiter.claim]
             if not track.awake and not track.asleep:
-                del self._tracks[self._lane(waiter.claim)]
+                del self._tracks[track.lane]
         elif members.at == (waiter.request.submitted, waiter.serial):
             self._leave(track, members)
             head = members.head(waiting)
@@ -221,7 +231,7 @@ class LeafQueue:
         hold = members.hold
         if hold is not None and not members.asleep:
             members.hold = None
-            self._wake_next(self._track(members.claim), hold)
+            self._wake_next(members.track, hold)
 
     def wake(self, meter: int, key: str | int, room: int) -> None:
         """There is room in a quota: wake the first of each track's classes that ask no more than that."""
@@ -239,8 +249,7 @@ class LeafQueue:
 
     # ------------------------------------------------------------------ the line
 
-    def _lane(self, claim: Claim) -> object:
-        """What the classes of one track have in common."""
+    def _lane(self, claim: Claim) -> Lane:
         size = claim.part.cores * claim.parts if self._sized else 0
         return shape_of(claim), claim.accounts, claim.base, claim.rates, size
 
@@ -249,7 +258,7 @@ class LeafQueue:
         track = self._tracks.get(lane)
         if track is None:
             self._made += 1
-            track = self._tracks[lane] = Track(claim, shape_of(claim), self._made)
+            track = self._tracks[lane] = Track(claim, lane, self._made)
         return track
 
     def _enter(self, track: Track, members: WaitClass) -> None:
@@ -317,21 +326,17 @@ class LeafQueue:
 
     # ------------------------------------------------------------ its accounts
 
-    def half_lives(self) -> list[int]:
-        """The half-life of each fairshare key, in seconds."""
-        return [key.half_life or TICK for key in self.order.keys if key.key == "fairshare"]
-
     def account_ratio(self, fairshare: int, name: str, tick: int) -> int:
         """How much of the leaf an account has had, on average."""
         account = self.accounts[fairshare].get(name)
         if account is None:
             return 0
-        return ratio(account.averages(tick, self.half_lives()[fairshare]), self._amounts())
+        return ratio(account.averages(tick, self.half_lives[fairshare]), self._amounts())
 
-    def charge(self, claim: Claim, resource: int, amount: int, tick: int) -> None:
-        """The claim's accounts hold so much more from this tick on."""
-        for fairshare, (name, half_life) in enumerate(zip(claim.accounts, self.half_lives(), strict=True)):
-            self.account(fairshare, name).charge(resource, amount, tick, half_life)
+    def charge(self, claim: Claim, sign: int, tick: int) -> None:
+        """The claim's accounts hold so much more (or less, by the sign) from this tick on."""
+        for fairshare, (name, half_life) in enumerate(zip(claim.accounts, self.half_lives, strict=True)):
+            self.account(fairshare, name).charge(claim.asks, sign, tick, half_life)
 
     def account(self, fairshare: int, name: str) -> Account:
         """The account of that name, opened with nothing on it where there is none."""

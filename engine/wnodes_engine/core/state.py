@@ -68,7 +68,6 @@ class State(Ledger):
         self.waiters: dict[str, Waiter] = {}
         self.waiting = Waiting(self.waiters)
         self.running: Mapping[str, Allocation] = self.allocations
-        self._claims: dict[Claim, Claim] = {}
         self._serial = 0
         self._reserved: tuple[tuple[int, int], list[Reservation]] | None = None
         self.queues = {
@@ -104,14 +103,10 @@ class State(Ledger):
         if serial is None:
             self._serial += 1
             serial = self._serial
-        # Equal claims become one object: a million waiting requests share a thousand claims.
-        claim = self._claims.setdefault(claim, claim)
-        waiter = Waiter(request, claim, serial)
-        self.waiters[request.id] = waiter
+        self.waiters[request.id] = self.queues[claim.leaf].add(request, claim, serial)
         self.version += 1
         for meter, key in claim.waits:
             self.meters[meter][key] = self.meters[meter].get(key, 0) + 1
-        self.queues[claim.leaf].add(waiter)
 
     def dequeue(self, waiter: Waiter) -> None:
         """One waits no longer."""
@@ -191,9 +186,7 @@ class State(Ledger):
         super()._charge(allocation, sign, now)
         claim = allocation.claim
         if claim.accounts:
-            queue = self.queues[claim.leaf]
-            for resource, ask in claim.asks:
-                queue.charge(claim, resource, ask * sign, now // TICK)
+            self.queues[claim.leaf].charge(claim, sign, now // TICK)
         if sign < 0:
             for meter, key, _ in claim.meters:
                 for queue in self.queues.values():
@@ -218,9 +211,7 @@ class State(Ledger):
             raise ValueError(f"request {request.id} belongs to no share")
         where = tuple((self.farm.index[place.node], place.parts) for place in placement)
         self._serial += 1
-        allocation = Allocation(
-            request, self._claims.setdefault(claim, claim), where, now, self._serial, self
-        )
+        allocation = Allocation(request, claim, where, now, self._serial, self)
         self.hold(allocation, now)
         return allocation
 
