@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -115,7 +116,10 @@ class Site:
 
 
 def load_site(path: str | Path) -> Site:
-    """The site in the file at `path`; paths in it are relative to its folder. Raises DocumentError."""
+    """The site in the file at `path`; paths in it are relative to its folder. Raises DocumentError.
+
+    The policy and the farm are named as the site was: relative to the working directory if `path` is.
+    """
     value, positions = read_document(path, "site", largest=LARGEST)
     folder = Path(path).resolve().parent
     findings: list[Finding] = []
@@ -142,12 +146,15 @@ def load_site(path: str | Path) -> Site:
     def names(key: str) -> frozenset[str] | None:
         return frozenset(value[key]) if key in value else None
 
+    def file(key: str) -> Path | None:
+        return _named_like(path, folder / value[key]) if key in value else None
+
     return Site(
         path=str(path),
         name=value["name"],
         time_zone=value["timezone"],
-        policy=folder / value["policy"] if "policy" in value else None,
-        farm=folder / value["farm"] if "farm" in value else None,
+        policy=file("policy"),
+        farm=file("farm"),
         groups=names("groups"),
         users=names("users"),
         projects=names("projects"),
@@ -166,6 +173,15 @@ def load_site(path: str | Path) -> Site:
         executors=_plugins(value.get("executors", {})),
         daemon=_daemon(value.get("daemon", {}), folder),
     )
+
+
+def _named_like(path: str | Path, file: Path) -> Path:
+    """The shortest name of a file, without `..` in its midst; relative where `path` is."""
+    try:
+        direct = file.parent.resolve() / file.name
+    except (OSError, RuntimeError, ValueError):  # a loop of symbolic links, a name that cannot be one
+        return file  # whoever reads it says what is wrong
+    return direct if Path(path).is_absolute() else Path(os.path.relpath(direct))
 
 
 def _check_time_zone(name: str, positions: Positions, findings: list[Finding]) -> None:

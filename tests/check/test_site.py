@@ -70,6 +70,27 @@ def test_a_site_is_read(tmp_path: Path) -> None:
     assert (site.daemon.host, site.daemon.port) == ("127.0.0.1", 8080)
 
 
+def test_the_files_of_a_site_have_short_names_relative_where_its_own_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("demo", "policies"):
+        (tmp_path / folder).mkdir()
+    text = "name: s\ntimezone: UTC\npolicy: ../policies/a.policy\nfarm: farm.yaml\n"
+    site = site_of(tmp_path / "demo", text)
+    assert (site.policy, site.farm) == (tmp_path / "policies" / "a.policy", tmp_path / "demo" / "farm.yaml")
+    assert ".." not in str(site.policy)
+    monkeypatch.chdir(tmp_path)
+    site = load_site("demo/site.yaml")
+    assert (str(site.policy), str(site.farm)) == ("policies/a.policy", "demo/farm.yaml")
+
+
+def test_a_site_behind_a_link_finds_what_is_beside_the_file_itself(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    site_of(tmp_path / "real")
+    (tmp_path / "link.yaml").symlink_to(tmp_path / "real" / "site.yaml")
+    assert load_site(tmp_path / "link.yaml").policy == tmp_path / "real" / "uni.policy"
+
+
 @pytest.mark.parametrize(
     ("change", "code", "place", "message", "mend"),
     [
