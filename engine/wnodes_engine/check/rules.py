@@ -186,7 +186,7 @@ class Rules:
     def _carriers(self, statement: syntax.Route, kinds: frozenset[str]) -> bool:
         """Whether the site has what a route names, in the part that it gives it."""
         site = self.typer.names.site
-        if site is None:
+        if site is None or not (site.backends or site.executors):  # what is not declared is not checked
             return True
         sound = True
         target, through = statement.target, statement.through
