@@ -45,7 +45,10 @@ def hours_asked(ledger: Ledger, claim: Claim, meter: int) -> int:
 def share_full(ledger: Ledger, claim: Claim) -> bool:
     """Whether the share has no room in some resource that the claim asks for (hs23 aside)."""
     free, leaf = ledger.tree.free, claim.leaf
-    return any(ask > free(leaf, resource) for resource, ask in claim.asks)
+    for resource, ask in claim.asks:
+        if ask > free(leaf, resource):
+            return True
+    return False
 
 
 def placed_over(ledger: Ledger, claim: Claim, where: Where) -> bool:

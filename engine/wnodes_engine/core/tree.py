@@ -72,10 +72,14 @@ def _limits(amount: Sequence[int], bounds: Mapping[str, Bound]) -> list[int]:
     return limits
 
 
-class Worth:
-    """What every share is worth at one capacity: amount, S, local and borrowing limit, by resource."""
+Levels = tuple[tuple[int, int, int], ...]
+"""(share, what it never lends, what it can count on or borrow beyond that), from the top down."""
 
-    __slots__ = ("amount", "borrow", "local", "most", "s")
+
+class Worth:
+    """What every share is worth at one capacity: amount, S and local, by resource."""
+
+    __slots__ = ("amount", "levels", "local", "most", "s")
 
     def __init__(self, shares: Sequence[Share], capacity: Amounts, changes: Mapping[int, Portions]) -> None:
         """`changes` replaces the portions of some shares: what a time window says of them."""
@@ -83,8 +87,10 @@ class Worth:
         self.amount = [[0] * count for _ in width]
         self.s = [[0] * count for _ in width]
         self.local = [[0] * count for _ in width]
-        self.borrow = [[INFINITE] * count for _ in width]
+        borrow = [[INFINITE] * count for _ in width]
         self.most = [[0] * count for _ in width]
+        self.levels: list[list[Levels]] = []
+        """By resource and share: the shares on the way down that can keep or limit anything."""
         lend = [[INFINITE] * count for _ in width]
         for r in width:
             self.amount[r][0] = capacity[r]
@@ -99,7 +105,7 @@ class Worth:
                 borrowing, lending = _limits(amounts, portion.borrow), _limits(amounts, portion.lend)
                 for r in width:
                     self.amount[r][child] = amounts[r]
-                    self.borrow[r][child] = borrowing[r]
+                    borrow[r][child] = borrowing[r]
                     lend[r][child] = lending[r]
         for r in width:
             amount, s, local = self.amount[r], self.s[r], self.local[r]
@@ -109,11 +115,16 @@ class Worth:
                 s[n] = own + sum(s[child] - local[child] for child in share.children)
                 if lend[r][n] < INFINITE:
                     local[n] = max(0, s[n] - lend[r][n])
-            most, borrow = self.most[r], self.borrow[r]
+            most = self.most[r]
             most[0] = s[0]
+            levels: list[Levels] = [()] * count
             for share in shares[1:]:
-                n, parent_index = share.index, share.parent or 0
-                most[n] = min(s[n] + borrow[n], local[n] + most[parent_index])
+                n, above = share.index, share.parent or 0
+                most[n] = min(s[n] + borrow[r][n], local[n] + most[above])
+                levels[n] = levels[above]
+                if local[n] or borrow[r][n] < INFINITE:
+                    levels[n] = (*levels[above], (n, local[n], s[n] - local[n] + borrow[r][n]))
+            self.levels.append(levels)
 
 
 def _own(share: Share) -> Portions:
@@ -178,22 +189,18 @@ class ShareTree:
                 kept = local[n]
                 seen = (after - kept if after > kept else 0) - (before - kept if before > kept else 0)
 
-    def free(self, leaf: int, resource: int) -> int:
-        """How much more of the resource the leaf can take; below 0 where it is over its limits."""
-        worth = self.live
-        used, s = self.used[resource], worth.s[resource]
-        local, borrow = worth.local[resource], worth.borrow[resource]
-        path = self.paths[leaf]
-        free = s[0] - used[0]
-        for i in range(len(path) - 2, -1, -1):
-            n = path[i]
-            kept, use = local[n], used[n]
+    def free(self, share: int, resource: int) -> int:
+        """How much more of the resource the share can take; below 0 where it is over its limits."""
+        used = self.used[resource]
+        free = self.live.s[resource][0] - used[0]
+        for n, kept, lent in self.live.levels[resource][share]:
+            use = used[n]
             if use < kept:
-                own, over = kept - use, 0
+                free = kept - use + (free if free < lent else lent)
             else:
-                own, over = 0, use - kept
-            lent = s[n] - kept - over + borrow[n]
-            free = own + (free if free < lent else lent)
+                lent -= use - kept
+                if lent < free:
+                    free = lent
         return free
 
     def within_nominal(self, share: int, asks: Sequence[tuple[int, int]]) -> bool:
