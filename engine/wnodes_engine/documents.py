@@ -11,30 +11,25 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from difflib import get_close_matches
-from functools import lru_cache
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, TypeVar
+
+import msgspec
 
 from wnodes_engine.findings import Finding
 from wnodes_engine.language.source import Span
+from wnodes_engine.validation import Keys, problems, uncapitalised
 
-if TYPE_CHECKING:
-    import jsonschema
+T = TypeVar("T")
 
 LARGEST: Final = 16 << 20
 """The largest document that is read, in bytes, unless the caller allows more."""
 
 _DEEPEST: Final = 50
 _MOST_VALUES: Final = 500_000
-_MOST_FINDINGS: Final = 50
 _INTEGER: Final = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17})")
 _DECIMAL: Final = re.compile(r"[-+]?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{1,3})?")
 _WORDS: Final = {"": None, "~": None, "null": None, "true": True, "false": False}
-
-Keys = tuple[str | int, ...]
-"""Where in a document: keys and indices from the top."""
 
 
 class DocumentError(Exception):
@@ -76,31 +71,54 @@ class Positions:
         return self._values
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One way in which a value breaks its schema; `at_key` when the key itself is what is wrong."""
-
-    path: Keys
-    message: str
-    help: str | None = None
-    at_key: bool = False
-
-
 def read_document(path: str | Path, schema: str, *, largest: int = LARGEST) -> tuple[Any, Positions]:
     """The value of the document at `path`, valid by `schemas/{schema}.json`, and where its parts stand.
 
     Maps, lists, str, int, float, bool and None. Raises DocumentError.
     """
-    text = read_text(path, largest=largest)
-    name = str(path)
+    value, positions = _read(path, largest)
+    if findings := _findings(value, schema, positions):
+        raise DocumentError(findings, {positions.path: positions.text})
+    return value, positions
+
+
+def read_form(path: str | Path, schema: str, form: type[T]) -> tuple[T, Positions]:
+    """The document at `path` as a value of `form`, and where its parts stand. Raises DocumentError.
+
+    `schemas/{schema}.json` has to accept the same documents as `form`: it is asked only to say what is wrong,
+    since holding a large document against a schema takes a hundred times longer than reading it.
+    """
+    value, positions = _read(path, LARGEST)
+    try:
+        return msgspec.convert(value, form), positions
+    except msgspec.ValidationError as error:
+        findings = _findings(value, schema, positions)
+        if not findings:  # the type says more than the schema
+            message, _, where = str(error).partition(" - at ")
+            span = positions.of(*keys_of(where.strip("`")))
+            findings = [Finding("E192", uncapitalised(message.replace("`", "'")), span)]
+        raise DocumentError(findings, {positions.path: positions.text}) from None
+
+
+def keys_of(path: str) -> Keys:
+    """The keys of a path as errors write it: `$.queue[3].id`."""
+    return tuple(int(at) if at else name for name, at in re.findall(r"\.([^.\[]+)|\[([0-9]+)\]", path))
+
+
+def _read(path: str | Path, largest: int) -> tuple[object, Positions]:
+    name, text = str(path), read_text(path, largest=largest)
     positions = Positions(name, text)
     try:
-        value = (
-            _read_json(name, text, positions) if name.endswith(".json") else _Reader(name, text).document()
-        )
+        if name.endswith(".json"):
+            return _read_json(name, text, positions), positions
+        return _Reader(name, text).document(), positions
     except DocumentError as error:
         raise DocumentError(error.findings, {name: text}) from None
-    findings = [
+
+
+def _findings(value: object, schema: str, positions: Positions) -> list[Finding]:
+    """How the value breaks its schema, in the document's order."""
+    found = [
         Finding(
             "E192",
             problem.message,
@@ -109,9 +127,7 @@ def read_document(path: str | Path, schema: str, *, largest: int = LARGEST) -> t
         )
         for problem in problems(value, schema)
     ]
-    if findings:
-        raise DocumentError(sorted(findings, key=lambda finding: finding.span.start), {name: text})
-    return value, positions
+    return sorted(found, key=lambda finding: finding.span.start)
 
 
 def read_text(path: str | Path, *, largest: int = LARGEST) -> str:
@@ -131,36 +147,6 @@ def read_text(path: str | Path, *, largest: int = LARGEST) -> str:
         raise _refused(
             "E190", f"byte {data[error.start]:#04x} is not UTF-8 text", span, "save the file as UTF-8"
         ) from None
-
-
-def problems(value: object, schema: str) -> list[Problem]:
-    """How `value` breaks `schemas/{schema}.json`: at most 50 problems, in the document's order."""
-    found: list[Problem] = []
-    for error in islice(_validator(schema).iter_errors(value), _MOST_FINDINGS):
-        found += _say(error)
-    return found[:_MOST_FINDINGS]
-
-
-@lru_cache
-def load_schema(name: str) -> Mapping[str, Any]:
-    """The JSON Schema `name`, from the installed package or from the source tree it stands in."""
-    here = Path(__file__).parent
-    for folder in (here / "schemas", here.parent.parent / "schemas"):
-        path = folder / f"{name}.json"
-        if path.is_file():
-            return cast("Mapping[str, Any]", json.loads(path.read_text("utf-8")))
-    raise LookupError(f"no schema named {name!r}")
-
-
-@lru_cache
-def _validator(schema: str) -> jsonschema.Draft202012Validator:
-    import jsonschema
-    from referencing import Registry, Resource
-
-    def retrieve(uri: str) -> Resource[Any]:
-        return Resource.from_contents(load_schema(uri.rsplit("/", 1)[-1].removesuffix(".json")))
-
-    return jsonschema.Draft202012Validator(load_schema(schema), registry=Registry(retrieve=retrieve))  # type: ignore[call-arg]
 
 
 # ------------------------------------------------------------------- reading
@@ -190,7 +176,7 @@ def _read_json(path: str, text: str, positions: Positions) -> object:
         raise _refused("E191", "a key is written twice in one object", positions.of(), None) from None
     except json.JSONDecodeError as error:
         span = _at(path, error.lineno - 1, error.colno - 1, error.pos)
-        raise _refused("E191", f"this is not JSON: {_lower(error.msg)}", span, None) from None
+        raise _refused("E191", f"this is not JSON: {uncapitalised(error.msg)}", span, None) from None
     except UnicodeEncodeError:
         raise _refused("E191", "a text holds half a surrogate pair", positions.of(), None) from None
     except RecursionError:
@@ -320,97 +306,6 @@ class _Reader:
         return _refused("E191", message, self._span(event), mend)
 
 
-# ------------------------------------------------------------------- wording
-
-
-def _say(error: jsonschema.ValidationError) -> list[Problem]:
-    """What a schema's error means, in the words of whoever wrote the document."""
-    from jsonschema.exceptions import best_match
-
-    error = best_match(iter([error])) or error
-    path: Keys = tuple(error.absolute_path)
-    wanted: Any = error.validator_value
-    value: Any = error.instance
-    match error.validator:
-        case "additionalProperties":
-            known = list(error.schema.get("properties", ())) if isinstance(error.schema, Mapping) else []
-            extra = [key for key in value if key not in known]
-            return [
-                Problem((*path, key), f"unknown key '{key}'", _meant(key, known), at_key=True)
-                for key in extra
-            ]
-        case "required":
-            missing = next(key for key in wanted if error.message.startswith(repr(key)))
-            return [Problem(path, f"the key '{missing}' is missing", f"add '{missing}: …'", at_key=True)]
-        case "type":
-            names = [_TYPES.get(name, name) for name in ([wanted] if isinstance(wanted, str) else wanted)]
-            return [Problem(path, f"this has to be {' or '.join(names)}, not {_shown(value)}")]
-        case "enum":
-            words = [str(word) for word in wanted]
-            near = _meant(str(value), words)
-            return [Problem(path, f"unknown value {_shown(value)}", near)]
-        case "const":
-            return [Problem(path, f"this has to be {_shown(wanted)}, not {_shown(value)}")]
-        case "pattern":
-            told = error.schema.get("description") if isinstance(error.schema, Mapping) else None
-            return [Problem(path, f"{_shown(value)} is not of the right form", told)]
-        case "propertyNames":
-            return [Problem(path, f"{_shown(value)} is not a usable key", None, at_key=True)]
-        case "minimum" | "exclusiveMinimum":
-            least = "at least" if error.validator == "minimum" else "more than"
-            return [Problem(path, f"this has to be {least} {wanted}, not {_shown(value)}")]
-        case "maximum" | "exclusiveMaximum":
-            most = "at most" if error.validator == "maximum" else "less than"
-            return [Problem(path, f"this has to be {most} {wanted}, not {_shown(value)}")]
-        case "minLength" | "minItems" | "minProperties":
-            return [
-                Problem(path, "this must not be empty" if wanted == 1 else f"this needs at least {wanted}")
-            ]
-        case "maxLength" | "maxItems" | "maxProperties":
-            return [Problem(path, f"this is too long: at most {wanted}")]
-        case "uniqueItems":
-            return [Problem(path, "the same entry stands here twice", "keep one of the two")]
-        case _:
-            return [Problem(path, _lower(error.message))]
-
-
-_TYPES: Final = {
-    "object": "a map",
-    "array": "a list",
-    "string": "a text",
-    "integer": "a whole number",
-    "number": "a number",
-    "boolean": "true or false",
-    "null": "empty",
-}
-
-
-def _shown(value: object) -> str:
-    match value:
-        case None:
-            return "empty"
-        case bool():
-            return str(value).lower()
-        case str():
-            return f"'{value}'" if len(value) <= 60 else f"'{value[:57]}…'"
-        case list():
-            return "a list"
-        case dict():
-            return "a map"
-        case _:
-            return str(value)
-
-
-def _meant(word: str, known: list[str]) -> str | None:
-    if near := get_close_matches(word, known, 1, 0.6):
-        return f"did you mean '{near[0]}'?"
-    return f"known here: {', '.join(known)}" if known and len(known) <= 24 else None
-
-
-def _lower(message: str) -> str:
-    return message[:1].lower() + message[1:]
-
-
 def _at(path: str, line: int, column: int, index: int) -> Span:
     return Span(path, line + 1, column + 1, line + 1, column + 2, index, index + 1)
 
@@ -424,4 +319,4 @@ def _refused(code: str, message: str, span: Span, mend: str | None) -> DocumentE
 
 
 def _unreadable(path: str | Path, why: str) -> DocumentError:
-    return _refused("E190", f"cannot read {path}: {_lower(why)}", _start_of(str(path)), None)
+    return _refused("E190", f"cannot read {path}: {uncapitalised(why)}", _start_of(str(path)), None)

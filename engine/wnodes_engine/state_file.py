@@ -9,51 +9,57 @@ from datetime import datetime
 from difflib import get_close_matches
 from itertools import islice, product
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import msgspec
+from msgspec import UNSET
 
 from wnodes_engine.core import State
 from wnodes_engine.core.policy import CompiledPolicy
-from wnodes_engine.documents import DocumentError, Positions, read_document
+from wnodes_engine.documents import DocumentError, Positions, keys_of, read_form
 from wnodes_engine.findings import Finding, in_order
 from wnodes_engine.language.literals import LiteralError, number
+from wnodes_engine.state_form import (
+    MOST_NODES,
+    AllocationForm,
+    AmountsForm,
+    FarmForm,
+    NodeForm,
+    StateForm,
+    UseForm,
+    WaitingForm,
+)
 from wnodes_engine.values import Image, Node, Outcome, Placement, Request
-from wnodes_engine.wire import ImageForm, Known, WireError, convert, to_image, to_request
-
-MOST_NODES: Final = 200_000
-"""How many nodes a farm may have, ranges expanded."""
+from wnodes_engine.wire import Known, RequestForm, WireError, to_image, to_request
 
 _RANGES: Final = re.compile(r"\[([^]]*)\]")
 
 
 def load_farm(path: str | Path) -> tuple[Node, ...]:
     """The nodes of the farm in the file at `path`, ranges of names expanded. Raises DocumentError."""
-    value, positions = read_document(path, "farm")
-    return nodes_of(value["nodes"], positions)
+    form, positions = read_form(path, "farm", FarmForm)
+    return _nodes(form.nodes, positions)
 
 
-def nodes_of(entries: Sequence[Mapping[str, Any]], positions: Positions) -> tuple[Node, ...]:
-    """The nodes of a document's valid `nodes`. Raises DocumentError for what the schema cannot say."""
+def _nodes(entries: Sequence[NodeForm], positions: Positions) -> tuple[Node, ...]:
+    """The nodes that the entries stand for. Raises DocumentError for what their form cannot say."""
     nodes: dict[str, Node] = {}
     findings: list[Finding] = []
     for at, entry in enumerate(entries):
         key = "name"
         try:
-            names = _expanded(entry["name"], MOST_NODES - len(nodes), nodes)
+            names = _expanded(entry.name, MOST_NODES - len(nodes), nodes)
             key = "memory"
-            memory = mib(entry["memory"])
+            memory = mib(entry.memory)
             key = "disk"
-            disk = mib(entry.get("disk", 0))
+            disk = mib(entry.disk)
             key = "hs23"
-            factor = _thousandths(entry.get("hs23", 1))
+            factor = _thousandths(entry.hs23)
         except LiteralError as error:
             findings.append(Finding("E194", str(error), positions.of("nodes", at, key), help=error.help))
             continue
-        gpus, up = entry.get("gpus", 0), entry.get("up", True)
-        properties = frozenset(entry.get("properties", ()))
+        properties = frozenset(entry.properties)
         for name in names:
-            nodes[name] = Node(name, entry["cores"], memory, gpus, disk, factor, properties, up)
+            nodes[name] = Node(name, entry.cores, memory, entry.gpus, disk, factor, properties, entry.up)
     if findings:
         raise DocumentError(findings, {positions.path: positions.text})
     return tuple(nodes.values())
@@ -129,15 +135,15 @@ class StateFile:
 
 def load_state(path: str | Path, site: Known) -> StateFile:
     """The state in the file at `path`; its images are added to the site's. Raises DocumentError."""
-    value, positions = read_document(path, "state")
-    return _StateReader(value, positions, site).read()
+    form, positions = read_form(path, "state", StateForm)
+    return _StateReader(form, positions, site).read()
 
 
 def load_request(path: str | Path, now: int, known: Known, id: str = "request") -> Request:  # noqa: A002
     """The one request in the file at `path`, as submitted `now`. Raises DocumentError."""
-    value, positions = read_document(path, "request")
+    form, positions = read_form(path, "request", RequestForm)
     try:
-        return to_request(convert(value), id, now, known)
+        return to_request(form, id, now, known)
     except WireError as error:
         finding = _wire_finding(error, positions)
         raise DocumentError([finding], {positions.path: positions.text}) from None
@@ -176,27 +182,25 @@ def restore(file: StateFile, policy: CompiledPolicy) -> tuple[State, list[str]]:
 
 
 class _StateReader:
-    """Turns the parts of a valid state document into values, and collects what the schema cannot say."""
+    """Turns the parts of a state document into values, and collects what their form cannot say."""
 
-    def __init__(self, value: Mapping[str, Any], positions: Positions, site: Known) -> None:
-        self._value = value
+    def __init__(self, form: StateForm, positions: Positions, site: Known) -> None:
+        self._form = form
         self._positions = positions
         self._site = site
         self._findings: list[Finding] = []
         self._ids: set[str] = set()
 
     def read(self) -> StateFile:
-        value, positions = self._value, self._positions
-        nodes = nodes_of(value["nodes"], positions)
-        now = self._moment(value["now"], "now")
+        form, positions = self._form, self._positions
+        nodes = _nodes(form.nodes, positions)
+        now = self._moment(form.now, "now")
         self._raise()
         self._known = replace(self._site, images={**self._site.images, **self._images()})
         names = frozenset(node.name for node in nodes)
-        allocations = tuple(
-            self._held(entry, names, now, at) for at, entry in enumerate(value.get("allocations", ()))
-        )
-        queue = tuple(self._queued(entry, now, at) for at, entry in enumerate(value.get("queue", ())))
-        use = tuple(self._use(value.get("use", {})))
+        allocations = tuple(self._held(entry, names, now, at) for at, entry in enumerate(form.allocations))
+        queue = tuple(self._queued(entry, now, at) for at, entry in enumerate(form.queue))
+        use = tuple(self._use(form.use))
         self._raise()
         return StateFile(
             now,
@@ -208,61 +212,71 @@ class _StateReader:
             positions,
         )
 
-    def _held(self, entry: Mapping[str, Any], names: frozenset[str], now: int, at: int) -> Held | None:
-        started = self._moment(entry["started"], "allocations", at, "started", latest=now)
+    def _held(self, entry: AllocationForm, names: frozenset[str], now: int, at: int) -> Held | None:
+        started = self._moment(entry.started, "allocations", at, "started", latest=now)
         submitted = started
-        if "submitted" in entry:
-            submitted = self._moment(entry["submitted"], "allocations", at, "submitted", latest=started)
+        if entry.submitted is not UNSET:
+            submitted = self._moment(entry.submitted, "allocations", at, "submitted", latest=started)
         request = self._request(entry, submitted, "allocations", at)
-        parts = entry.get("nodes") or {entry["node"]: request.count or 1 if request else 1}
+        wanted = entry.request.count or 1
+        parts = entry.nodes if entry.nodes is not UNSET else {str(entry.node): wanted}
         for name in parts:
             if name not in names:
-                where = ("allocations", at, "node") if "node" in entry else ("allocations", at, "nodes", name)
-                self._refuse(f"there is no node '{name}' in this state", _near(name, names), *where)
-        if request and sum(parts.values()) != (request.count or 1):
-            message = (
-                f"the nodes hold {sum(parts.values())} parts of it, and the request has {request.count or 1}"
-            )
+                where = ("nodes", name) if entry.node is UNSET else ("node",)
+                self._refuse(
+                    f"there is no node '{name}' in this state", _near(name, names), "allocations", at, *where
+                )
+        if sum(parts.values()) != wanted:
+            message = f"the nodes hold {sum(parts.values())} parts of it, and the request has {wanted}"
             self._refuse(message, "`count` says how many parts there are", "allocations", at, "nodes")
         placement = tuple(Placement(name, count) for name, count in parts.items())
         return Held(request, placement, started) if request else None
 
-    def _queued(self, entry: Mapping[str, Any], now: int, at: int) -> Request | None:
-        submitted = self._moment(entry["submitted"], "queue", at, "submitted", latest=now)
+    def _queued(self, entry: WaitingForm, now: int, at: int) -> Request | None:
+        submitted = self._moment(entry.submitted, "queue", at, "submitted", latest=now)
         return self._request(entry, submitted, "queue", at)
 
-    def _request(self, entry: Mapping[str, Any], submitted: int, *where: str | int) -> Request | None:
-        if entry["id"] in self._ids:
-            self._refuse(f"the id '{entry['id']}' is there twice", "each request has its own", *where, "id")
-        self._ids.add(entry["id"])
+    def _request(
+        self, entry: AllocationForm | WaitingForm, submitted: int, *where: str | int
+    ) -> Request | None:
+        if entry.id in self._ids:
+            self._refuse(f"the id '{entry.id}' is there twice", "each request has its own", *where, "id")
+        self._ids.add(entry.id)
         try:
-            return to_request(convert(entry["request"]), entry["id"], submitted, self._known)
+            return to_request(entry.request, entry.id, submitted, self._known)
         except WireError as error:
             self._findings.append(_wire_finding(error, self._positions, *where, "request"))
             return None
 
     def _images(self) -> dict[str, Image]:
         images: dict[str, Image] = {}
-        for at, form in enumerate(self._value.get("images", ())):
+        for at, form in enumerate(self._form.images):
             try:
-                image = to_image(msgspec.convert(form, ImageForm))
+                image = to_image(form)
             except WireError as error:
                 self._findings.append(_wire_finding(error, self._positions, "images", at))
                 continue
             images[image.id] = images[image.name] = image
         return images
 
-    def _use(self, use: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str, int]]:
-        for share, scopes in use.items():
-            for whom, amounts in scopes.items():
-                named = {"": amounts} if whom == "share" else amounts
-                for name, resources in named.items():
-                    for resource, average in resources.items():
-                        unit = 1000 if resource == "hs23" else 1
-                        try:
-                            yield share, whom, name, resource, mib(average) * unit
-                        except LiteralError as error:
-                            self._refuse(str(error), error.help, "use", share, whom, name, resource)
+    def _use(self, use: Mapping[str, UseForm]) -> Iterator[tuple[str, str, str, str, int]]:
+        for share, form in use.items():
+            yield from self._averages(form.share, share, "share")
+            for whom in ("user", "group", "project", "account"):
+                for name, amounts in getattr(form, whom).items():
+                    yield from self._averages(amounts, share, whom, name)
+
+    def _averages(
+        self, amounts: AmountsForm, share: str, whom: str, name: str = ""
+    ) -> Iterator[tuple[str, str, str, str, int]]:
+        for resource in amounts.__struct_fields__:
+            if (average := getattr(amounts, resource)) is UNSET:
+                continue
+            try:
+                yield share, whom, name, resource, mib(average) * (1000 if resource == "hs23" else 1)
+            except LiteralError as error:
+                where = (share, whom, name, resource) if name else (share, whom, resource)
+                self._refuse(str(error), error.help, "use", *where)
 
     def _moment(self, text: str, *where: str | int, latest: int | None = None) -> int:
         try:
@@ -283,8 +297,7 @@ class _StateReader:
 
 
 def _wire_finding(error: WireError, positions: Positions, *where: str | int) -> Finding:
-    inside = re.findall(r"\.([^.\[]+)|\[([0-9]+)\]", error.path)
-    span = positions.of(*where, *(int(index) if index else name for name, index in inside))
+    span = positions.of(*where, *keys_of(error.path))
     return Finding("E194", error.message, span, help=error.help)
 
 

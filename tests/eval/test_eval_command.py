@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 from wnodes_engine.cli import main
-from wnodes_engine.documents import load_schema, problems
+from wnodes_engine.validation import load_schema, problems
 from wnodes_engine.values import Code, Outcome
 
 TIER1 = Path(__file__).parents[2] / "policies" / "tier1.policy"

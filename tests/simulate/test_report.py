@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
-from wnodes_engine.documents import problems
 from wnodes_engine.simulate import report
 from wnodes_engine.simulate.replay import Replay, Tally
 from wnodes_engine.simulate.report import jain, percentile, report_on
 from wnodes_engine.simulate.show import show
+from wnodes_engine.validation import problems
 from wnodes_engine.values import Code, Node, Reason
 
 SCHEMA = Path(__file__).parents[2] / "schemas" / "simulation.json"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from wnodes_engine.cli import main
-from wnodes_engine.documents import problems
+from wnodes_engine.validation import problems
 
 TIER1 = Path(__file__).parents[2] / "policies" / "tier1.policy"
 MAPPING = Path(__file__).parents[2] / "policies" / "mappings" / "lcg.yaml"
