@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -10,6 +9,7 @@ from hypothesis import HealthCheck, event, given, note, settings
 from hypothesis import strategies as st
 from oracle.interpreter import Answer, Oracle, Why
 from oracle.order import leaves_under
+from oracle.request import asked
 from strategies import farms, streams
 from strategies.checking import checked
 from strategies.policies import Asking, policies
@@ -64,17 +64,27 @@ class Both:
                 note(f"finish {request_id}")
                 self.engine.finish(request_id, self.now)
                 self.oracle.finish(request_id, self.now)
+            case streams.Requeue(n) if self.engine.running:
+                request_id = sorted(self.engine.running)[n % len(self.engine.running)]
+                note(f"requeue {request_id}")
+                self.engine.requeue(request_id, self.now)
+                self.oracle.requeue(request_id, self.now)
+            case streams.Native(request, n):
+                request = self.named(request)
+                node = self.node(n)
+                parts = asked(self.oracle.policy, request).count
+                note(f"start {request} on {node.name}")
+                self.engine.start(request, (Placement(node.name, parts),), self.now)
+                self.oracle.start(request, (Placement(node.name, parts),), self.now)
             case streams.Cancel(n) if self.engine.waiting:
                 request_id = sorted(self.engine.waiting)[n % len(self.engine.waiting)]
                 note(f"cancel {request_id}")
                 assert self.engine.cancel(request_id, self.now)
                 assert self.oracle.cancel(request_id, self.now)
             case streams.Flip(n):
-                node = self.nodes[sorted(self.nodes)[n % len(self.nodes)]]
-                node = self.nodes[node.name] = msgspec.structs.replace(node, up=not node.up)
-                note(f"set_node {node}")
-                self.engine.set_node(node)
-                self.oracle.set_node(node)
+                self.set_node(msgspec.structs.replace(self.node(n), up=not self.node(n).up))
+            case streams.Resize(n, cores):
+                self.set_node(msgspec.structs.replace(self.node(n), cores=cores))
             case streams.Pass(seconds):
                 self.now += seconds
                 note(f"now {self.now}")
@@ -83,6 +93,15 @@ class Both:
         assert set(self.engine.running) == set(self.oracle.state.held)
         assert set(self.engine.waiting) == set(self.oracle.state.queue)
         self.same_shares()
+
+    def node(self, n: int) -> Node:
+        return self.nodes[sorted(self.nodes)[n % len(self.nodes)]]
+
+    def set_node(self, node: Node) -> None:
+        note(f"set_node {node}")
+        self.nodes[node.name] = node
+        self.engine.set_node(node)
+        self.oracle.set_node(node)
 
     def same_shares(self) -> None:
         """The share tree of both, figure by figure."""
@@ -155,7 +174,7 @@ def test_holes_in_assignment_and_routing_are_denied_alike(
 ) -> None:
     note(text)
     policy = checked(text)
-    holed = replace(policy, assigns=policy.assigns[:-1], routes=policy.routes[:-1])
+    holed = msgspec.structs.replace(policy, assigns=policy.assigns[:-1], routes=policy.routes[:-1])
     agree_on_policy(holed, nodes, [streams.Ask(request) for request in requests])
 
 

@@ -57,10 +57,9 @@ class Started:
 class Oracle:
     """The engine's state and answers, by definition rather than by cunning."""
 
-    def __init__(self, policy: CheckedPolicy, nodes: Iterable[Node], reservations: bool = False) -> None:
+    def __init__(self, policy: CheckedPolicy, nodes: Iterable[Node]) -> None:
         self.policy = policy
         self.state = State(policy, nodes)
-        self.reserving = reservations
 
     # ---------------------------------------------------------------- answers
 
@@ -81,12 +80,18 @@ class Oracle:
         if admitted.outcome is Outcome.DENY:
             return admitted
         wish = asked(self.policy, request)
-        reasons = (*self.over_quota(wish, now), *self.no_room(wish), *self.behind(wish, now))
-        if reasons:
-            return Answer(Outcome.WAIT, admitted.share, admitted.route, reasons=reasons)
+        reasons = [*self.over_quota(wish, now), *self.no_room(wish), *self.behind(wish, now)]
         placement = self.placement(self.state, wish)
-        assert placement is not None
-        return Answer(Outcome.START, admitted.share, admitted.route, placement)
+        promises = self.promises(wish, now)
+        if placement is not None and not reasons:
+            placement = self.beside(wish, promises, now)
+            if placement is not None:
+                return Answer(Outcome.START, admitted.share, admitted.route, placement)
+            placement = self.placement(self.state, wish)
+        if placement is not None:
+            broken = (promise for promise in promises if delays(self.state, wish, placement, promise, now))
+            reasons += [Why(Code.RESERVED) for _ in broken]
+        return Answer(Outcome.WAIT, admitted.share, admitted.route, reasons=tuple(reasons))
 
     # ----------------------------------------------------------------- events
 
@@ -96,15 +101,14 @@ class Oracle:
         if answer.outcome is Outcome.WAIT:
             wish = asked(self.policy, request)
             assert wish.leaf is not None
-            self.state.submissions += 1
-            self.state.queue[request.id] = Waiting(wish, wish.leaf, self.state.submissions)
+            self.state.queue[request.id] = Waiting(wish, wish.leaf, self.next_in_sequence())
         return answer
 
     def start(self, request: Request, placement: tuple[Placement, ...], now: int) -> None:
         """Take up an allocation that exists."""
         wish = asked(self.policy, request)
         assert wish.leaf is not None
-        self._hold(Held(wish, wish.leaf, placement, now), now)
+        self._hold(Held(wish, wish.leaf, placement, now, self.next_in_sequence()), now)
 
     def finish(self, request_id: str, now: int) -> None:
         """An allocation ended."""
@@ -117,8 +121,7 @@ class Oracle:
         """An allocation lost its place and waits again."""
         held = self.state.held[request_id]
         self.finish(request_id, now)
-        self.state.submissions += 1
-        self.state.queue[request_id] = Waiting(held.asked, held.leaf, self.state.submissions)
+        self.state.queue[request_id] = Waiting(held.asked, held.leaf, held.sequence)
 
     def cancel(self, request_id: str, now: int) -> bool:
         """Take a request out of the queue."""
@@ -142,20 +145,23 @@ class Oracle:
             if any(self.no_room(wish)):
                 if self.policy.orders[leaf].strict:
                     closed.add(leaf)
-                elif self.reserving and leaf not in reserved:
-                    others = [r for r in reserved.values() if r is not None]
-                    reserved[leaf] = reserve(self.state, waiting, others, now, self.fitting)
+                elif leaf not in reserved:
+                    reserved[leaf] = reserve(self.state, waiting, now, self.fitting)
                 continue
-            placement = self.placement(self.state, wish)
-            assert placement is not None
-            held = Held(wish, leaf, placement, now)
-            promises = [r for r in reserved.values() if r is not None]
-            if any(delays(self.state, held, promise, promises, now) for promise in promises):
+            placement = self.beside(wish, [r for r in reserved.values() if r is not None], now)
+            if placement is None:
+                if self.policy.orders[leaf].strict:
+                    closed.add(leaf)
                 continue
             del self.state.queue[wish.request.id]
-            self._hold(held, now)
+            self._hold(Held(wish, leaf, placement, now, waiting.sequence), now)
             started.append(Started(wish.request, self.policy.shares[leaf].path, placement))
         return started
+
+    def next_in_sequence(self) -> int:
+        """The place of the next newcomer."""
+        self.state.sequence += 1
+        return self.state.sequence
 
     def _hold(self, held: Held, now: int) -> None:
         self.state.held[held.asked.request.id] = held
@@ -222,17 +228,45 @@ class Oracle:
             yield Why(Code.NODE, "parts", room, wish.count, wish.count - room)
 
     def behind(self, wish: Asked, now: int) -> Iterator[Why]:
-        """Whether starting it would pass a request of its strict leaf that no quota holds back."""
+        """Whether starting it would pass the head of its strict leaf."""
         assert wish.leaf is not None
-        if not self.policy.orders[wish.leaf].strict:
-            return
+        head = self.head(wish.leaf, now) if self.policy.orders[wish.leaf].strict else None
         own = self.state.queue.get(wish.request.id)
-        waiting = [w for w in self.state.queue.values() if w.leaf == wish.leaf]
-        ahead = [
-            w for w in waiting if own is None or leaf_key(self.state, w, now) < leaf_key(self.state, own, now)
-        ]
-        if any(not any(self.over_quota(w.asked, now)) for w in ahead):
-            yield Why(Code.BEHIND)
+        if head is None or (own is not None and self.key(own, now) <= self.key(head, now)):
+            return
+        yield Why(Code.BEHIND)
+
+    def promises(self, wish: Asked, now: int) -> list[Reservation]:
+        """What is reserved for the blocked heads of best-effort leaves, but for the request itself."""
+        leaves = [s.index for s in self.policy.shares if s.is_leaf and not self.policy.orders[s.index].strict]
+        heads = [head for leaf in leaves if (head := self.head(leaf, now)) is not None]
+        blocked = [head for head in heads if head.asked != wish and any(self.no_room(head.asked))]
+        reservations = (reserve(self.state, head, now, self.fitting) for head in blocked)
+        return [reservation for reservation in reservations if reservation is not None]
+
+    def beside(self, wish: Asked, promises: list[Reservation], now: int) -> tuple[Placement, ...] | None:
+        """Where a request may start, for which there is room, without delaying what is reserved.
+
+        If it would be in the way on the nodes that it would get, those that are not reserved are tried.
+        """
+        kept = frozenset().union(*(promise.nodes for promise in promises if promise.concerns(wish, now)))
+        for avoided in (frozenset[str](), kept):
+            placement = self.fitting(self.state, wish, avoided)
+            if placement is None:
+                return None
+            if not any(delays(self.state, wish, placement, promise, now) for promise in promises):
+                return placement
+        return None
+
+    def head(self, leaf: int, now: int) -> Waiting | None:
+        """The first of a leaf's queue that no quota holds back."""
+        waiting = [w for w in self.state.queue.values() if w.leaf == leaf]
+        free = [w for w in waiting if not any(self.over_quota(w.asked, now))]
+        return min(free, key=lambda w: self.key(w, now), default=None)
+
+    def key(self, waiting: Waiting, now: int) -> tuple[float, ...]:
+        """Where a request stands in its leaf."""
+        return leaf_key(self.state, waiting, now)
 
     # ---------------------------------------------------------------- figures
 
@@ -241,19 +275,24 @@ class Oracle:
         fewer = range(wish.count - 1, 0, -1)
         return next((parts for parts in fewer if self.placement(self.state, wish, parts)), 0)
 
-    def placement(self, state: State, wish: Asked, count: int | None = None) -> tuple[Placement, ...] | None:
+    def placement(
+        self, state: State, wish: Asked, count: int | None = None, avoided: frozenset[str] = frozenset()
+    ) -> tuple[Placement, ...] | None:
         """Where the parts of a request (or only `count` of them) would go on a farm in that state."""
         nodes = [node for node in state.nodes.values() if node.up and state.takes(node, wish)]
+        nodes = [node for node in nodes if node.name not in avoided]
         places = (p for p in self.policy.places if wish.facts["kind"] in p.kinds)
         spread = next((p.spread for p in places if state.applies(p.condition, wish)), False)
         free = {node.name: state.room(node) for node in nodes}
         rank = {node.name: state.rank(node, wish) for node in nodes}
         return place(free, wish.part, count or wish.count, spread, rank, state.budgets(wish))
 
-    def fitting(self, state: State, wish: Asked) -> tuple[Placement, ...] | None:
+    def fitting(
+        self, state: State, wish: Asked, avoided: frozenset[str] = frozenset()
+    ) -> tuple[Placement, ...] | None:
         """Where they would go, if the share has room too."""
         assert wish.leaf is not None
-        tree, placement = state.tree(), self.placement(state, wish)
+        tree, placement = state.tree(), self.placement(state, wish, avoided=avoided)
         ask = state.ask_on(wish, placement)
         full = any(amount > tree.free(wish.leaf, r) for r, amount in ask.items() if amount > 0)
         return None if full else placement
@@ -267,12 +306,13 @@ class Oracle:
     def exceeded(
         self, wish: Asked, quota: Quota, ceiling: Ceiling, key: quotas.Key, now: int, denying: bool
     ) -> Iterator[Why]:
-        """The reason of one ceiling, if it has one that denies (or one that makes wait)."""
+        """The reason of one ceiling, if it is over: where it denies, or wherever it holds a request back."""
         state, r, bound = self.state, ceiling.resource, self.state.bound(ceiling)
         if quota.nodes is not None:
-            # It limits where the parts go; it is a reason once there is no place, and no room for one more part.
+            # It limits where the parts go: a reason once there is no place, and no room for one more part.
             held, part = state.on_nodes(quota, r, wish)
-            if held + part > bound and denying == quota.denies and self.placement(state, wish) is None:
+            over = part > 0 and held + part > bound and (quota.denies or not denying)
+            if over and self.placement(state, wish) is None:
                 yield Why(Code.QUOTA, r, bound, held, held + part - bound, *at(ceiling.span))
             return
         if r == "waiting":
@@ -289,11 +329,11 @@ class Oracle:
             charge = wish.charge if r != "hs23" else {r: self.state.ask(wish)[r]}
             hour, ask = 1, charge[r]
             held = sum(state.charge_of(h)[r] for h in state.counted(quota, key))
-        alone = ask > bound * hour
-        over = held + ask > bound * hour
-        if alone and denying:
+        if ask == 0:
+            return
+        if denying and ask > bound * hour:
             yield Why(Code.QUOTA, r, bound, up(ask, hour), up(ask - bound * hour, hour), *at(ceiling.span))
-        elif over and not alone and denying == quota.denies:
+        elif held + ask > bound * hour and (quota.denies or not denying):
             short = up(held + ask - bound * hour, hour)
             yield Why(Code.QUOTA, r, bound, up(held, hour), short, *at(ceiling.span))
 

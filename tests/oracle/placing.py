@@ -48,12 +48,15 @@ def place(
         ]
         return max(0, min([parts_in(room[name], part), *limits]))
 
+    def left_on(name: str, r: str) -> int:
+        return max(0, room[name][r])
+
     def packed(name: str) -> tuple[object, ...]:
-        return rank[name], room[name]["gpus"], room[name]["cores"], room[name]["memory"], name
+        return rank[name], left_on(name, "gpus"), left_on(name, "cores"), left_on(name, "memory"), name
 
     def spread_out(name: str) -> tuple[object, ...]:
-        at = room[name]
-        return rank[name], placed.get(name, 0), at["gpus"], -at["cores"], -at["memory"], name
+        most = (-left_on(name, "cores"), -left_on(name, "memory"))
+        return rank[name], placed.get(name, 0), left_on(name, "gpus"), *most, name
 
     while (left := count - sum(placed.values())) > 0:
         able = [name for name in room if takes(name) > 0]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from oracle.placing import parts_in
 from oracle.request import Asked
 from oracle.state import Held, State, Waiting
 from wnodes_engine.values import Placement
@@ -21,42 +22,39 @@ class Reservation:
     time: int
     placement: tuple[Placement, ...]
 
+    def concerns(self, candidate: Asked, now: int) -> bool:
+        """Whether a request that starts now would still run when the promise falls due."""
+        return bool(now + candidate.facts["walltime"] > self.time)
+
     @property
-    def held(self) -> Held:
-        """The reservation as if the request ran already."""
-        return Held(self.waiting.asked, self.waiting.leaf, self.placement, self.time)
+    def nodes(self) -> frozenset[str]:
+        """The names of the nodes that are kept."""
+        return frozenset(p.node for p in self.placement)
 
 
-def expected_end(held: Held, now: int) -> int:
-    """When an allocation should be over: by its walltime, and not before the next second."""
-    return max(held.expected_end, now + 1)
-
-
-def reserve(
-    state: State, head: Waiting, others: Iterable[Reservation], now: int, fitting: Place
-) -> Reservation | None:
+def reserve(state: State, head: Waiting, now: int, fitting: Place) -> Reservation | None:
     """The earliest expected end at which the head fits, with what it would get; None if it never does."""
-    kept = [other.held for other in others]
-    for time in sorted({expected_end(held, now) for held in state.held.values() if held.ends}):
-        placement = fitting(state.later(time, now, kept), head.asked)
+    for time in sorted({held.ends_after(now) for held in state.held.values() if held.ends}):
+        placement = fitting(state.later(time, now), head.asked)
         if placement is not None:
             return Reservation(head, time, placement)
     return None
 
 
 def delays(
-    state: State, candidate: Held, reservation: Reservation, others: Iterable[Reservation], now: int
+    state: State, candidate: Asked, placement: tuple[Placement, ...], promise: Reservation, now: int
 ) -> bool:
-    """Whether starting a candidate now keeps a reserved request from its nodes, or its share, at its time."""
-    if candidate.ends and candidate.expected_end <= reservation.time:
+    """Whether a request that starts there now would not fit beside the reserved one when that is due."""
+    if not promise.concerns(candidate, now):
         return False
-    kept = [other.held for other in others if other is not reservation]
-    later = state.later(reservation.time, now, [*kept, candidate])
-    head = reservation.waiting.asked
-    tree, ask = later.tree(), later.charge(head, reservation.placement)
-    room = {p.node: (later.room(later.nodes[p.node]), p.parts) for p in reservation.placement}
-    no_share = any(ask[r] > tree.free(reservation.waiting.leaf, r) for r in later.resources if ask[r] > 0)
-    no_room = any(
-        part > 0 and part * parts > free[r] for free, parts in room.values() for r, part in head.part.items()
+    waiting = promise.waiting
+    head = Held(waiting.asked, waiting.leaf, promise.placement, promise.time, waiting.sequence)
+    then = state.later(promise.time, now, head)
+    assert candidate.leaf is not None
+    tree, ask = then.tree(), then.ask_on(candidate, placement)
+    share_is_full = any(amount > tree.free(candidate.leaf, r) for r, amount in ask.items() if amount > 0)
+    return share_is_full or any(
+        parts_in(then.room(then.nodes[p.node]), candidate.part) < p.parts
+        for p in placement
+        if p.node in promise.nodes
     )
-    return no_share or no_room

@@ -19,28 +19,27 @@ from wnodes_engine.values import Node, Placement
 
 @dataclass(frozen=True)
 class Held:
-    """A request that holds resources."""
+    """A request that holds resources; `sequence` is the place it has in the queue if it must wait again."""
 
     asked: Asked
     leaf: int
     placement: tuple[Placement, ...]
     started: int
+    sequence: int
 
     @property
     def ends(self) -> bool:
         """Whether it ends at all."""
         return bool(self.asked.facts["walltime"] < UNLIMITED)
 
-    @property
-    def expected_end(self) -> int:
-        """When it ends by its walltime."""
-        end: int = self.started + self.asked.facts["walltime"]
-        return end
+    def ends_after(self, now: int) -> int:
+        """When it should be over: by its walltime, and not before the next second."""
+        return max(int(self.started + self.asked.facts["walltime"]), now + 1)
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """A request in the queue; `sequence` counts submissions."""
+    """A request in the queue; `sequence` counts those that were submitted, or started past us."""
 
     asked: Asked
     leaf: int
@@ -65,13 +64,18 @@ class State:
         self.queue: dict[str, Waiting] = {}
         self.ended: list[Ended] = []
         self.changes: list[Change] = []
-        self.submissions = 0
+        self.sequence = 0
+        self.capacity: Amounts | None = None
         self.resources = tuple(r for r in RESOURCES if r != "hs23" or policy.tracks_hs23)
 
-    def later(self, time: int, now: int, more: Iterable[Held]) -> State:
-        """The farm at a later time: what is expected to have ended has, nothing waits, and `more` is held."""
+    def later(self, time: int, now: int, *more: Held) -> State:
+        """The farm at a later time: what is expected to have ended has, nothing waits, and `more` is held.
+
+        The shares are those of the capacity of now: nobody knows which nodes will be up.
+        """
         state = State(self.policy, self.nodes.values())
-        running = [h for h in self.held.values() if not h.ends or max(h.expected_end, now + 1) > time]
+        state.capacity = self.live_capacity()
+        running = [held for held in self.held.values() if not held.ends or held.ends_after(now) > time]
         state.held = {held.asked.request.id: held for held in [*running, *more]}
         return state
 
@@ -132,23 +136,31 @@ class State:
 
     def tree(self, configured: bool = False) -> Tree:
         """The share tree, over the live capacity or over the configured one."""
-        capacity = dict.fromkeys(RESOURCES, 0)
-        for node in self.nodes.values():
-            if configured or node.up:
-                has = size(node) | {"hs23": node.cores * node.factor}
-                capacity = {r: capacity[r] + has[r] for r in RESOURCES}
-                continue
-            for held in self.held.values():
-                for placement in held.placement:
-                    if placement.node == node.name:
-                        part = held.asked.part | {"hs23": held.asked.part["cores"] * node.factor}
-                        capacity = {r: capacity[r] + part[r] * placement.parts for r in RESOURCES}
-        used: dict[int, Amounts] = {}
-        for held in self.held.values():
-            before = used.get(held.leaf, dict.fromkeys(RESOURCES, 0))
-            charge = self.charge_of(held)
-            used[held.leaf] = {r: before[r] + charge[r] for r in RESOURCES}
+        nodes = self.nodes.values()
+        capacity = added(whole(node) for node in nodes) if configured else self.live_capacity()
+        leaves = {held.leaf for held in self.held.values()}
+        used = {
+            leaf: added(self.charge_of(held) for held in self.held.values() if held.leaf == leaf)
+            for leaf in leaves
+        }
         return Tree(self.policy.shares, capacity, used)
+
+    def live_capacity(self) -> Amounts:
+        """The nodes that are up, and what allocations hold on the others."""
+        if self.capacity is not None:
+            return self.capacity
+        up = [whole(node) for node in self.nodes.values() if node.up]
+        down = [
+            {r: amount * placement.parts for r, amount in self.part_on(held, placement.node).items()}
+            for held in self.held.values()
+            for placement in held.placement
+            if not self.nodes[placement.node].up
+        ]
+        return added([*up, *down])
+
+    def part_on(self, held: Held, node: str) -> Amounts:
+        """What one part of an allocation takes of that node."""
+        return held.asked.part | {"hs23": held.asked.part["cores"] * self.nodes[node].factor}
 
     # ----------------------------------------------------------------- quotas
 
@@ -257,3 +269,14 @@ class State:
         if what == "waiting":
             return sum(ours(w) for w in self.queue.values())
         return sum(h.asked.charge[what] for h in self.held.values() if ours(h))
+
+
+def whole(node: Node) -> Amounts:
+    """All that a node has, with its benchmark power."""
+    return size(node) | {"hs23": node.cores * node.factor}
+
+
+def added(amounts: Iterable[Amounts]) -> Amounts:
+    """The sum, by resource."""
+    listed = list(amounts)
+    return {r: sum(each[r] for each in listed) for r in RESOURCES}

@@ -8,9 +8,9 @@ from wnodes_engine.check.checked import UNLIMITED
 from wnodes_engine.values import Image, Node, Request
 
 
-def nodes(factors: bool = False) -> st.SearchStrategy[list[Node]]:
+def nodes(factors: bool = False, most: int = 6) -> st.SearchStrategy[list[Node]]:
     """Two to six nodes that differ; `factors`: in their benchmark factor too."""
-    return st.lists(st.sampled_from(words.NODE_NAMES), min_size=2, max_size=6, unique=True).flatmap(
+    return st.lists(st.sampled_from(words.NODE_NAMES), min_size=2, max_size=most, unique=True).flatmap(
         lambda names: st.tuples(*(_node(name, factors) for name in names)).map(list)
     )
 

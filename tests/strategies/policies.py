@@ -16,12 +16,16 @@ Draw = Callable[[st.SearchStrategy[Any]], Any]
 
 @dataclass(frozen=True)
 class Asking:
-    """What policies speak of: `hs23`, the farm's `state`, default walltimes; all leaves `strict`, or none."""
+    """What policies speak of: `hs23`, the farm's `state`, default walltimes; all leaves `strict`, or none.
+
+    Without `rules`, there are only shares, assignments, orders and places: more work runs, and more waits.
+    """
 
     hs23: bool = False
     state: bool = False
     walltimes: bool = True
     strict: bool | None = None
+    rules: bool = True
 
 
 @st.composite
@@ -40,16 +44,17 @@ def _rules(asking: Asking) -> st.SearchStrategy[list[str]]:
 
     Strategies are slow to build and quick to draw from: hence the caches and the stand-ins.
     """
+    rules = 1 if asking.rules else 0
     sections = [
-        st.lists(_default(asking), max_size=3),
-        st.lists(_cap(asking), max_size=1),
+        st.lists(_default(asking), max_size=3 * rules),
+        st.lists(_cap(asking), max_size=rules),
         st.lists(_assign(), max_size=3),
         st.just(["assign LEAF0 otherwise"]),
-        st.lists(_deny(asking), max_size=1),
-        st.lists(_quota(asking), max_size=3),
+        st.lists(_deny(asking), max_size=rules),
+        st.lists(_quota(asking), max_size=3 * rules),
         st.lists(_priority(), max_size=3),
         _orders(asking),
-        st.lists(_node_rule(), max_size=2),
+        st.lists(_node_rule(), max_size=2 * rules),
         st.lists(_place(), max_size=2),
         st.lists(_route(), max_size=1),
         st.just(["route job, vmjob, vm, pool to simulated"]),
@@ -92,7 +97,7 @@ def _siblings(draw: Draw, count: int, absolute: bool, asking: Asking) -> list[st
     style = draw(
         st.sampled_from(["percent", "percent", "weight", *(["absolute", "mixed"] if absolute else [])])
     )
-    percents = {
+    percents: dict[int, list[list[float]]] = {
         1: [[100], [62.5]],
         2: [[50, 50], [70, 20], [99, 0]],
         3: [[33.33, 33.33, 33.33], [60, 30, 10]],

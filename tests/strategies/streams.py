@@ -39,6 +39,21 @@ class Finish:
 
 
 @dataclass(frozen=True)
+class Requeue:
+    """The n-th running allocation loses its place, if any runs."""
+
+    n: int
+
+
+@dataclass(frozen=True)
+class Native:
+    """A request was started past us: all its parts on the n-th node, whether they fit or not."""
+
+    request: Request
+    n: int
+
+
+@dataclass(frozen=True)
 class Cancel:
     """The n-th waiting request is taken back, if any waits."""
 
@@ -53,13 +68,21 @@ class Flip:
 
 
 @dataclass(frozen=True)
+class Resize:
+    """The n-th node has so many cores from now on."""
+
+    n: int
+    cores: int
+
+
+@dataclass(frozen=True)
 class Pass:
     """Time passes, in seconds."""
 
     seconds: int
 
 
-Event = Submit | Ask | Schedule | Finish | Cancel | Flip | Pass
+Event = Submit | Ask | Schedule | Finish | Requeue | Native | Cancel | Flip | Resize | Pass
 
 
 def streams(max_size: int = 30, walltimes: bool = True) -> st.SearchStrategy[list[Event]]:
@@ -79,6 +102,11 @@ def streams(max_size: int = 30, walltimes: bool = True) -> st.SearchStrategy[lis
         st.builds(Finish, some),
         st.builds(Cancel, some),
         st.builds(Flip, some),
+        st.one_of(
+            st.builds(Requeue, some),
+            st.builds(Native, request, some),
+            st.builds(Resize, some, st.sampled_from([2, 4, 8])),
+        ),
         st.builds(Pass, st.sampled_from([1, 59, 60, 600, 5000, 86400])),
     )
     return st.lists(event, min_size=max_size // 2, max_size=max_size)
