@@ -86,6 +86,9 @@ def _say(error: jsonschema.ValidationError) -> list[Problem]:
         case "required":
             missing = next(key for key in wanted if error.message.startswith(repr(key)))
             return [Problem(path, f"the key '{missing}' is missing", f"add '{missing}: …'", at_key=True)]
+        case "oneOf" if all("required" in branch for branch in wanted):
+            keys = " or ".join(f"'{key}'" for branch in wanted for key in branch["required"])
+            return [Problem(path, f"either {keys} has to be here, and not both")]
         case "type":
             names = [_TYPES.get(name, name) for name in ([wanted] if isinstance(wanted, str) else wanted)]
             return [Problem(path, f"this has to be {' or '.join(names)}, not {_shown(value)}")]
