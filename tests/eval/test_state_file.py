@@ -119,7 +119,7 @@ def test_json_says_the_same_as_yaml(tmp_path):
         ("node: wn2", "nodes: {wn1: 2}", 10, "the nodes hold 2 parts of it, and the request has 1"),
         ("node: wn2", "nodes: {}", 10, "must not be empty"),
         ("    node: wn2\n", "", 8, "either 'node' or 'nodes' has to be here"),
-        ("node: wn2", "nodes: {wn2: 1}\n    node: wn2", 8, "either 'node' or 'nodes' has to be here, and not both"),
+        ("node: wn2", "nodes: {wn2: 1}\n    node: wn2", 8, "has to be here, and not both"),
         ("image: debian}", "image: debina}", 11, "no image 'debina' is known here"),
         ("kind: vm,", "kind: vms,", 11, "unknown value 'vms'"),
         ("memory: 4GiB, image", "memory: 4 GiB, image", 11, "form"),
