@@ -8,6 +8,7 @@ from wnodes_engine.core.claim import Claim
 from wnodes_engine.core.farm import Where
 from wnodes_engine.core.ledger import HS23, Ledger
 from wnodes_engine.core.meters import Hours
+from wnodes_engine.core.tree import ShareTree
 
 _HOUR = 3600
 
@@ -44,11 +45,16 @@ def hours_asked(ledger: Ledger, claim: Claim, meter: int) -> int:
 
 def share_full(ledger: Ledger, claim: Claim) -> bool:
     """Whether the share has no room in some resource that the claim asks for (hs23 aside)."""
-    free, leaf = ledger.tree.free, claim.leaf
+    return full_in(ledger.tree, claim) >= 0
+
+
+def full_in(tree: ShareTree, claim: Claim) -> int:
+    """The first resource in which the claim's share has no room for it, or -1."""
+    free, leaf = tree.free, claim.leaf
     for resource, ask in claim.asks:
         if ask > free(leaf, resource):
-            return True
-    return False
+            return resource
+    return -1
 
 
 def placed_over(ledger: Ledger, claim: Claim, where: Where) -> bool:

@@ -51,8 +51,11 @@ def open_tiers(ledger: Ledger, claim: Claim, now: int) -> Tiers:
 
 def meets_downtime(ledger: Ledger, claim: Claim, now: int) -> bool:
     """Whether some node will be down before the claim, started now, would have ended."""
+    downtimes = ledger.policy.checked.downtimes
+    if not downtimes:
+        return False
     end = now + claim.walltime
-    return any(down.begin < end and now < down.end for down in ledger.policy.checked.downtimes)
+    return any(down.begin < end and now < down.end for down in downtimes)
 
 
 Candidate = tuple[int, int, frozenset[int]]

@@ -205,16 +205,10 @@ class LeafQueue:
 
     # ------------------------------------------------------------- what a pass does
 
-    def skip(self, track: Track) -> None:
-        """Pass over the track's first class, for this pass only; `restore` ends that."""
+    def skip(self, track: Track, to: int) -> None:
+        """Let a pass see nothing of the track before its class number `to`; 0 shows all again."""
         self._unlink(track)
-        track.skip += 1
-        self._link(track)
-
-    def restore(self, track: Track) -> None:
-        """Nothing is skipped any more."""
-        self._unlink(track)
-        track.skip = 0
+        track.skip = to
         self._link(track)
 
     def put_to_sleep(self, track: Track, members: WaitClass, hold: Hold) -> None:

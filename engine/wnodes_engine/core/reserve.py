@@ -10,7 +10,7 @@ from __future__ import annotations
 from wnodes_engine.core.claim import Claim
 from wnodes_engine.core.farm import Part, Where, fit
 from wnodes_engine.core.ledger import HS23, Allocation, Ledger
-from wnodes_engine.core.limits import placed_over
+from wnodes_engine.core.limits import full_in, placed_over
 from wnodes_engine.core.placement import choose, open_tiers, place
 from wnodes_engine.core.tree import ShareTree
 
@@ -37,6 +37,10 @@ class Reservation:
         """The nodes that are kept."""
         return frozenset(self._spare)
 
+    def shuts_out(self, claim: Claim) -> bool:
+        """Whether the claim, still running at the head's start, would take its part of the share tree."""
+        return full_in(self._tree, claim) >= 0
+
     def admits(self, claim: Claim, where: Where, now: int) -> bool:
         """Whether the claim may start there now without delaying the head."""
         if now + claim.walltime <= self.start:
@@ -45,12 +49,10 @@ class Reservation:
             spare = self._spare.get(node)
             if spare is not None and fit(claim.part, *spare) < parts:
                 return False
-        free, leaf = self._tree.free, claim.leaf
-        for resource, ask in claim.asks:
-            if ask > free(leaf, resource):
-                return False
+        if self.shuts_out(claim):
+            return False
         if self._ledger.policy.tracks_hs23:
-            return self._ledger.hs23(claim, where) <= free(leaf, HS23)
+            return self._ledger.hs23(claim, where) <= self._tree.free(claim.leaf, HS23)
         return True
 
     def note(self, claim: Claim, where: Where, now: int) -> None:
@@ -66,55 +68,69 @@ class Reservation:
 def reserve(ledger: Ledger, claim: Claim, now: int) -> Reservation | None:
     """The earliest start of a claim that has no room now; None if waiting for running work is no help."""
     tree = ledger.tree.copy()
-    farm = ledger.farm
-    free: dict[int, _Free] = {}
-    allowed = {kind for kinds in ledger.tiers(claim.rules) for kind in kinds}
-    fits = _Count(ledger, claim, allowed)
-    released: list[Allocation] = []
+    nodes = _Nodes(ledger, claim)
     endings = ledger.endings.in_order(now)
     entry = next(endings, None)
     while entry is not None:
         start = entry[0]
         while entry is not None and entry[0] == start:
             allocation = entry[1]
-            released.append(allocation)
-            for node, parts in allocation.where:
-                if farm.up[node]:
-                    had = free.get(node) or _free_now(ledger, node)
-                    free[node] = has = _less(had, allocation.claim.part, -parts)
-                    fits.change(node, had, has)
+            _charge(ledger, tree, allocation.claim, allocation.where, -1)
+            nodes.release(allocation)
             entry = next(endings, None)
-        if fits.total >= claim.parts:
-            for allocation in released:
-                _charge(ledger, tree, allocation.claim, allocation.where, -1)
-            released = []
-            if all(ask <= tree.free(claim.leaf, resource) for resource, ask in claim.asks):
-                where = _place_then(ledger, claim, start, free)
-                if where is not None and not (
-                    ledger.policy.tracks_hs23 and ledger.hs23(claim, where) > tree.free(claim.leaf, HS23)
-                ):
-                    spare = {node: free.get(node) or _free_now(ledger, node) for node, _ in where}
-                    return Reservation(ledger, claim, start, where, tree, spare)
+        if nodes.enough() and full_in(tree, claim) < 0:
+            free = nodes.free()
+            where = _place_then(ledger, claim, start, free)
+            if where is not None and not (
+                ledger.policy.tracks_hs23 and ledger.hs23(claim, where) > tree.free(claim.leaf, HS23)
+            ):
+                spare = {node: free.get(node) or _free_now(ledger, node) for node, _ in where}
+                return Reservation(ledger, claim, start, where, tree, spare)
     return None
 
 
-class _Count:
-    """How many parts of a claim fit on the nodes it may use, kept up to date as nodes are freed."""
+class _Nodes:
+    """The nodes as running work leaves them, and whether all parts of a claim fit on those it may use."""
 
-    __slots__ = ("_allowed", "_class_of", "_part", "total")
+    __slots__ = ("_allowed", "_claim", "_fits", "_free", "_ledger", "_released")
 
-    def __init__(self, ledger: Ledger, claim: Claim, allowed: set[int]) -> None:
-        self._allowed = allowed
-        self._class_of = ledger.farm.class_of
-        self._part = claim.part
-        self.total = sum(
-            ledger.farm.fit(node, claim.part)
-            for node in ledger.farm.in_order(claim.part, sorted(allowed), spread=False)
-        )
+    def __init__(self, ledger: Ledger, claim: Claim) -> None:
+        self._ledger = ledger
+        self._claim = claim
+        self._allowed = {kind for kinds in ledger.tiers(claim.rules) for kind in kinds}
+        self._released: list[Allocation] = []
+        self._free: dict[int, _Free] = {}
+        farm, self._fits = ledger.farm, 0
+        for node in farm.in_order(claim.part, sorted(self._allowed), spread=False):
+            self._fits += farm.fit(node, claim.part)
+            if self._fits >= claim.parts:
+                break
 
-    def change(self, node: int, had: _Free, has: _Free) -> None:
-        if self._class_of[node] in self._allowed:
-            self.total += fit(self._part, *has) - fit(self._part, *had)
+    def release(self, allocation: Allocation) -> None:
+        """The allocation has ended."""
+        self._released.append(allocation)
+        if self._fits < self._claim.parts:
+            self._settle()
+
+    def enough(self) -> bool:
+        """Whether all parts fit: more is only ever freed, so that this stays true."""
+        return self._fits >= self._claim.parts
+
+    def free(self) -> dict[int, _Free]:
+        """What is free on every node on which something has ended."""
+        self._settle()
+        return self._free
+
+    def _settle(self) -> None:
+        farm, part = self._ledger.farm, self._claim.part
+        for allocation in self._released:
+            for node, parts in allocation.where:
+                if farm.up[node]:
+                    had = self._free.get(node) or _free_now(self._ledger, node)
+                    self._free[node] = has = _less(had, allocation.claim.part, -parts)
+                    if farm.class_of[node] in self._allowed:
+                        self._fits += fit(part, *has) - fit(part, *had)
+        self._released.clear()
 
 
 def _place_then(ledger: Ledger, claim: Claim, start: int, free: dict[int, _Free]) -> Where | None:

@@ -9,7 +9,7 @@ from wnodes_engine.core.averages import TICK
 from wnodes_engine.core.claim import Claim
 from wnodes_engine.core.farm import Where
 from wnodes_engine.core.ledger import Allocation
-from wnodes_engine.core.limits import holding_back, over_hours, placed_over, share_full
+from wnodes_engine.core.limits import full_in, holding_back, over_hours, placed_over
 from wnodes_engine.core.placement import meets_downtime, place
 from wnodes_engine.core.queue import Shape, Track
 from wnodes_engine.core.reserve import Reservation, place_beside, reserve
@@ -21,6 +21,9 @@ _Rank = tuple[bool, int, int, int]
 """How an offer stands among its siblings': above nominal, averaged use, submitted, serial; smaller first."""
 
 _NOTHING: Final = -1
+_PLENTY: Final = (0, 1 << 62)
+_NEVER: Final = 1 << 64
+"""Later than any end, unlimited walltimes included."""
 
 
 def schedule(state: State, now: int) -> list[Allocation]:
@@ -44,11 +47,17 @@ class _Pass:
         self.offers: dict[int, int] = {}
         """By share: the leaf whose offer is best below it, or `_NOTHING`."""
         self.blocked: dict[int, set[Shape]] = {}
+        self.full: dict[int, tuple[int, int]] = {}
+        """By leaf: a resource that ran short in its share, and how much of it was left."""
         self.no_nodes: set[Shape] = set()
         self.heads: list[Claim] = []
         self.headed: set[int] = set()
         self.skipped: list[tuple[int, Track]] = []
         self.reservations: list[Reservation] = []
+        self.limits: dict[tuple[int, Shape], int] = {}
+        """By leaf and shape: when a request has to end so that no head loses its part of the share tree."""
+        self.passed: set[Track] = set()
+        """The tracks of which nothing ends in time."""
 
     def run(self) -> list[Allocation]:
         state, tick = self.state, self.tick
@@ -66,7 +75,7 @@ class _Pass:
                 if not any(state.farm.free_cores):
                     break
         for leaf, track in self.skipped:
-            state.queues[leaf].restore(track)
+            state.queues[leaf].skip(track, 0)
         return starts
 
     # ------------------------------------------------------------ whose turn it is
@@ -121,10 +130,16 @@ class _Pass:
             return False
         queue, blocked = self.state.queues[leaf], self.blocked[leaf]
         line = queue.line
-        if blocked:
+        if blocked or self.passed:
             if queue.shapes.keys() <= blocked:
                 at = len(line)
-            while at < len(line) and line[at][2].shape in blocked:
+            resource, free = self.full.get(leaf, _PLENTY)
+            while at < len(line):
+                track = line[at][2]
+                if not (
+                    track.shape in blocked or track in self.passed or _asked(track.claim, resource) > free
+                ):
+                    break
                 at += 1
             self.cursor[leaf] = at
         return at < len(line)
@@ -148,7 +163,15 @@ class _Pass:
         if claim.hours and over_hours(state, claim, now):
             self._skip(leaf, track)
             return None
-        where = self._room(claim, track.shape)
+        full = full_in(state.tree, claim)
+        if full >= 0:
+            # Nothing is given back in a pass: who asks as much as that need not be looked at again.
+            self.full[leaf] = (full, state.tree.free(leaf, full))
+        elif self.heads and now + claim.walltime > (limit := self._limit(claim, track.shape)):
+            self._pass_over(leaf, track, limit)
+            queue.settled(members)
+            return None
+        where = self._nodes(claim, track.shape) if full < 0 else None
         if where is None:
             self._block(leaf, track)
             queue.settled(members)
@@ -162,17 +185,19 @@ class _Pass:
         allocation = state.begin(members.head(state.waiters), where, now)
         for reservation in self.reservations:
             reservation.note(claim, where, now)
+        self.limits.clear()
         return allocation
 
-    def _skip(self, leaf: int, track: Track) -> None:
+    def _skip(self, leaf: int, track: Track, to: int | None = None) -> None:
+        """Pass over the track's first class, or all before `to`."""
         if not track.skip:
             self.skipped.append((leaf, track))
-        self.state.queues[leaf].skip(track)
+        self.state.queues[leaf].skip(track, track.skip + 1 if to is None else to)
 
-    def _room(self, claim: Claim, shape: Shape) -> Where | None:
-        """The nodes where the claim has room now, in its share and on the farm."""
+    def _nodes(self, claim: Claim, shape: Shape) -> Where | None:
+        """The nodes where the claim has room now."""
         state = self.state
-        if shape in self.no_nodes or share_full(state, claim):
+        if shape in self.no_nodes:
             return None
         where = place(state, claim, self.now)
         if where is None:
@@ -192,13 +217,31 @@ class _Pass:
         if leaf not in self.headed:
             self.headed.add(leaf)
             self.heads.append(claim)
+            self.limits.clear()
         if meets_downtime(self.state, claim, self.now):
             self._skip(leaf, track)  # a shorter request of the same shape may still have room
         else:
             self.blocked[leaf].add(track.shape)
 
-    def _beside(self, claim: Claim, where: Where) -> Where | None:
-        """The nodes that the claim may take without delaying the heads that are blocked."""
+    def _limit(self, claim: Claim, shape: Shape) -> int:
+        """When the claim would have to end, since some head needs what is left in the share tree."""
+        known = self.limits.get((claim.leaf, shape))
+        if known is None:
+            starts = (r.start for r in self._promises() if r.shuts_out(claim))
+            known = self.limits[claim.leaf, shape] = min(starts, default=_NEVER)
+        return known
+
+    def _pass_over(self, leaf: int, track: Track, limit: int) -> None:
+        """The track's first class ends too late: go on to the next that does not, if there is any."""
+        longest = limit - self.now
+        for i in range(track.skip + 1, len(track.awake)):
+            if track.awake[i][1].claim.walltime <= longest:
+                self._skip(leaf, track, i)
+                return
+        self.passed.add(track)
+
+    def _promises(self) -> list[Reservation]:
+        """The reservations of the heads that are blocked, worked out when first asked for."""
         while len(self.reservations) < len(self.heads):
             head = self.heads[len(self.reservations)]
             reservation = reserve(self.state, head, self.now)
@@ -206,4 +249,15 @@ class _Pass:
                 self.heads.remove(head)
             else:
                 self.reservations.append(reservation)
-        return place_beside(self.state, claim, where, self.reservations, self.now)
+        return self.reservations
+
+    def _beside(self, claim: Claim, where: Where) -> Where | None:
+        """The nodes that the claim may take without delaying the heads that are blocked."""
+        return place_beside(self.state, claim, where, self._promises(), self.now)
+
+
+def _asked(claim: Claim, resource: int) -> int:
+    for asked, amount in claim.asks:
+        if asked == resource:
+            return amount
+    return 0
