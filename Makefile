@@ -22,8 +22,10 @@ check: $(READY)
 	PYTHONHASHSEED=0 $(BIN)/pytest
 
 bench: $(READY)         ## measure, and print the tables
-	$(BIN)/python -m pytest tests/bench --benchmark-enable --benchmark-only --benchmark-timer=time.process_time \
-	    --benchmark-json=.benchmarks/latest.json
+	@mkdir -p .benchmarks
+	PYTHONHASHSEED=0 $(BIN)/python -m pytest tests/bench --benchmark-enable --benchmark-only --benchmark-quiet \
+	    --benchmark-timer=time.process_time --benchmark-json=.benchmarks/latest.json
+	@$(BIN)/python tests/bench/table.py .benchmarks/latest.json
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
