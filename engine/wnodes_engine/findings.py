@@ -109,6 +109,7 @@ CODES: Final[dict[str, str]] = {
     # Time and nodes.
     "E170": "a time that cannot be read",
     "E171": "windows that overlap and change the same shares",
+    "E172": "more windows than can be kept apart",
     "E175": "nodes that cannot be named so",
     # Routes, and what the site has.
     "E180": "a text with a field that cannot be filled in",

@@ -142,6 +142,7 @@ MISTAKES = [
     ("E170", 'downtime "2026-12-04 18:00" to «"2026-12-04 17:00"» on nodes all', "exchange"),
     ("E170", 'downtime «"2026-02-30 18:00"» to "2026-12-04 17:00" on nodes all', "2026-12-03 06:00"),
     ("E171", 'window v = "Sat"\nwindow w = "Sat"\nduring v { share b 9% }\nduring w { share «b» 5% }', "end"),
+    ("E172", "\n".join(f'window {"«w»" if n == 200 else f"w{n}"} = "Sat"' for n in range(201)), "many times"),
     ("E175", 'group g = nodes "g*" with "ssd"\nnodes «g», "h*" only when gpus > 0', "one statement for each"),
     ("E180", 'route job, vm, pool, vmjob to farm queue «"{shore}"»', "did you mean `share`?"),
     ("E180", 'route job, vm, pool, vmjob to farm queue «"{share"»', "{share}"),

@@ -105,6 +105,9 @@ def unknown(name: syntax.Name, wanted: Type | None, names: Names) -> None:
         same = sorted(other.removeprefix(group) for other in names.attributes if other.startswith(group))
         mend = report.meant(word, known, f"`{name.parts[0]}` has {listed(same)}" if same else None)
         report.add_missing("E101", f"unknown name `{word}`", name.span, mend)
+    elif word in ENUMS:
+        mend = f"it is {an(ENUMS[word])} beside one, `{ENUMS[word]} == {word}`, or in a set: `{{{word}}}`"
+        report.add("E110", f"nothing says here what `{word}` is", name.span, mend)
     else:
         otherwise = None if names.site else "what a site adds is declared in its file: check with --site"
         mend = report.meant(word, known | ENUMS.keys(), otherwise)

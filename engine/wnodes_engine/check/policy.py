@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import ChainMap
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from wnodes_engine.check import checked, orders, preemption, quotas, shares, times
 from wnodes_engine.check.expressions import Typer
@@ -22,6 +23,9 @@ from wnodes_engine.language.vocabulary import REQUEST_PHASES, Attribute, Phase
 if TYPE_CHECKING:
     from wnodes_engine.language.load import Program
     from wnodes_engine.site import Site
+
+MOST_WINDOWS: Final = 200
+"""Each window is a share tree of its own."""
 
 Made = TypeVar("Made")
 Node = TypeVar("Node")
@@ -167,15 +171,21 @@ class _Checker:
 
     def _windows(self) -> list[tuple[syntax.Window, tuple[checked.Period, ...]]]:
         made: list[tuple[syntax.Window, tuple[checked.Period, ...]]] = []
-        for window in self._all(syntax.Window):
-            self.names.define(self.names.windows, window.name, window.name_span, len(made), "window")
+        windows = self._all(syntax.Window)
+        if len(windows) > MOST_WINDOWS:
+            message = f"there are more than {MOST_WINDOWS} windows"
+            mend = 'a window may have many times: `window w = "Mon 08:00-12:00", "Tue 14:00-18:00"`'
+            self.report.add("E172", message, windows[MOST_WINDOWS].name_span, mend)
+        for at, window in enumerate(windows):
+            index = at if at < MOST_WINDOWS else None
+            self.names.define(self.names.windows, window.name, window.name_span, index, "window")
             made.append((window, times.periods(window, self.report) or ()))
         return made
 
     def _window(self, during: syntax.During) -> int:
         """The index of a window; -1 where there is none such, which is an error, and belongs to no window."""
         named = self.names.windows.get(during.window.dotted)
-        if named is None or named.value is None:
+        if named is None:
             word = during.window.dotted
             mend = self.report.meant(
                 word, self.names.windows, f'define it: `window {word} = "Mon-Fri 20:00-08:00"`'
@@ -183,7 +193,7 @@ class _Checker:
             self.report.add_missing("E105", f"there is no window `{word}`", during.window.span, mend)
             return -1
         named.used = True
-        return named.value
+        return -1 if named.value is None else named.value
 
     # ------------------------------------------------------------------ shares
 
@@ -224,7 +234,11 @@ class _Checker:
             where = {index: shares.amounts_span(statement) for index, statement in statements.items()}
             if own:
                 shares.check_sums(
-                    self.names, tree | own, spans | where, f" during {named.name}", frozenset(own)
+                    self.names,
+                    ChainMap(own, tree),
+                    ChainMap(where, spans),
+                    f" during {named.name}",
+                    frozenset(own),
                 )
             sound = {index: portions for index, portions in own.items() if portions is not None}
             made.append(checked.Window(named.name, periods, sound, named.span))
@@ -233,20 +247,35 @@ class _Checker:
 
     def _overlaps(self, windows: list[checked.Window], changed: list[dict[int, syntax.Share]]) -> None:
         """At no time two windows change shares side by side: together they might not add up."""
-        parents = [
-            {self.names.shares[index].parent: share for index, share in own.items()} for own in changed
-        ]
-        for at, window in enumerate(windows):
-            for before, earlier in enumerate(windows[:at]):
-                both = parents[at].keys() & parents[before].keys()
-                if both and times.overlap(window.periods, earlier.periods):
-                    family = min(both, key=str)
-                    one, other = parents[at][family], parents[before][family]
-                    message = f"`{window.name}` and `{earlier.name}` overlap, and both change these shares"
-                    notes = [Note(f"`{earlier.name}` changes them here", other.span)]
-                    self.report.add(
-                        "E171", message, one.name_span, "let one window end where the other begins", notes
-                    )
+        families: dict[int | None, list[tuple[int, int, int]]] = {}
+        for at, (window, own) in enumerate(zip(windows, changed, strict=True)):
+            for parent in {self.names.shares[index].parent for index in own}:
+                times_of = families.setdefault(parent, [])
+                times_of += [(begin, end, at) for begin, end in times.stretches(window.periods)]
+        for parent, times_of in families.items():
+            reach, holder = 0, None
+            for begin, end, at in sorted(times_of):
+                if holder is not None and holder != at and begin < reach:
+                    self._overlap(parent, min(at, holder), max(at, holder), windows, changed)
+                if end > reach:
+                    reach, holder = end, at
+
+    def _overlap(
+        self,
+        parent: int | None,
+        first: int,
+        second: int,
+        windows: list[checked.Window],
+        changed: list[dict[int, syntax.Share]],
+    ) -> None:
+        earlier, later = (
+            next(share for index, share in changed[at].items() if self.names.shares[index].parent == parent)
+            for at in (first, second)
+        )
+        one, other = windows[second].name, windows[first].name
+        message = f"`{one}` and `{other}` overlap, and both change these shares"
+        notes = [Note(f"`{other}` changes them here", earlier.name_span)]
+        self.report.add("E171", message, later.name_span, "let one window end where the other begins", notes)
 
     # ------------------------------------------------------- quotas, preemption
 

@@ -197,10 +197,12 @@ def check_sums(
 
     With `changed`, only families that one of these shares belongs to.
     """
-    for node in names.shares:
+    nodes: Iterable[ShareNode] = names.shares
+    if changed is not None:
+        above = {names.shares[index].parent or FARM for index in changed}
+        nodes = [names.shares[index] for index in sorted(above | changed)]
+    for node in nodes:
         children = node.children
-        if changed is not None and node.index not in changed and changed.isdisjoint(children):
-            continue
         if children and all(tree[child] is not None for child in children):
             _check_percentages(names, node, children, tree, spans, during)
             _check_absolutes(names, node, children, tree, spans, during)
@@ -210,7 +212,9 @@ def check_sums(
 def _check_percentages(
     names: Names, parent: ShareNode, children: list[int], tree: Tree, spans: Mapping[int, Span], during: str
 ) -> None:
-    for resource in RESOURCES:
+    named = {resource for child in children if (own := tree[child]) for resource in own.portions}
+    others = [resource for resource in RESOURCES if resource not in named][:1]  # these are all alike
+    for resource in [resource for resource in RESOURCES if resource in named or resource in others]:
         parts = [(child, part) for child in children if (part := _percent(tree[child], resource))]
         total = sum(part for _, part in parts)
         if total <= WHOLE:

@@ -79,13 +79,7 @@ def _is_day(word: str) -> bool:
     return len(word) >= 3 and any(name.startswith(word.lower()) for name in names)
 
 
-def overlap(one: Sequence[checked.Period], other: Sequence[checked.Period]) -> bool:
-    """Whether there is a moment of the week that lies in both."""
-    stretches = [_stretches(one), _stretches(other)]
-    return any(a < d and c < b for a, b in stretches[0] for c, d in stretches[1])
-
-
-def _stretches(periods: Sequence[checked.Period]) -> list[tuple[int, int]]:
+def stretches(periods: Sequence[checked.Period]) -> list[tuple[int, int]]:
     """Seconds of the week, from Monday; what runs over the end of the week is cut there."""
     made: list[tuple[int, int]] = []
     week = 7 * DAY
