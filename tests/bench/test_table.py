@@ -32,5 +32,5 @@ def test_each_row_tells_the_time_of_one_call_and_its_proportions(tmp_path: Path)
 @pytest.mark.parametrize("text", ["", "{}", '{"benchmarks": [{}]}', "[]"])
 def test_a_file_without_benchmarks_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "run.json").write_text(text)
-    with pytest.raises(ValueError, match="Expecting value|not what pytest-benchmark writes"):
+    with pytest.raises(ValueError, match=r"Expecting value|not what pytest-benchmark writes"):
         read(tmp_path / "run.json")
