@@ -86,8 +86,6 @@ MISTAKES = [
      "did you mean `longest`?"),
     ("preempt a for b taking lowest priorty", "E015", "1:31", "`priorty` is not what victims are ordered by",
      "did yo"),
-    ("reclaim for any at most 2 per job", "E015", "1:31", "`job` is not what a budget counts by",
-     "it is one of victim"),
     # Names.
     ("share default 5%", "E010", "1:7", "`default` is a word of the language and cannot be a name",
      "choose another"),
@@ -130,6 +128,8 @@ MISTAKES = [
     ("reclaim for any by delete by requeue", "E014", "1:27", "`by` is written twice", "keep one of the two"),
     ("preempt a for b even borrowing even borrowing", "E014", "1:32", "`even borrowing` is written twice",
      "keep"),
+    ("reclaim for any even borrowing by delete", "E160", "1:17", "`even borrowing` does not belong to `reclaim`",
+     "it takes back what others borrow"),
     ('route job to a queue "x" queue "y"', "E014", "1:26", "`queue` is written twice", "keep one of the two"),
     ("reclaim for any by delete, vm", "E016", "1:28", "`vm` follows an action without `for`",
      "write `delete for …, vm`"),

@@ -29,9 +29,6 @@ VICTIM_ORDERS: Final = {
 }
 """What victims may be ordered by, and from which end."""
 
-BUDGETS: Final = ("victim", "hour", "day")
-"""What a budget of preemptions may be counted by."""
-
 
 @dataclass(frozen=True, slots=True)
 class Clause:
@@ -233,8 +230,19 @@ class Builder(ExpressionBuilder):
         return Clause("strict", words[0].value == "strict", self.span_of(*words))
 
     def reclaim(self, keyword: Token, share: tree.Name | Token, *clauses: Clause) -> tree.Reclaim:
-        taking = self._taking(self._once(clauses))
-        return tree.Reclaim(_share_or_none(share), taking, self.span_of(keyword, share, *clauses))
+        given = self._once(clauses)
+        for clause in clauses:
+            if clause.word.startswith("even "):
+                message = f"`{clause.word}` does not belong to `reclaim`"
+                self._report(
+                    "E160",
+                    message,
+                    clause.span,
+                    "it takes back what others borrow; for more, write `preempt`",
+                )
+        return tree.Reclaim(
+            _share_or_none(share), self._taking(given), self.span_of(keyword, share, *clauses)
+        )
 
     def preempt(
         self, keyword: Token, victim: tree.Name, beneficiary: tree.Name, *clauses: Clause
@@ -293,9 +301,7 @@ class Builder(ExpressionBuilder):
         return Clause("at most", budgets, self.span_of(keyword, budgets))
 
     def budget(self, count: tree.Number, of: Token) -> tree.Budget:
-        return tree.Budget(
-            count, self._known(of, BUDGETS, "what a budget counts by"), self.span_of(count, of)
-        )
+        return tree.Budget(count, of.value, self.span_of(count, of))
 
     def acts(self, keyword: Token, *items: tree.Act | Token) -> Clause:
         """A kind after a comma belongs to the action before it: `requeue for job, shelve for vm, pool`."""
