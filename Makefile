@@ -19,7 +19,7 @@ types: $(READY)
 	$(BIN)/mypy
 
 check: $(READY)
-	PYTHONHASHSEED=0 $(BIN)/pytest
+	$(BIN)/pytest --numprocesses=auto
 
 bench: $(READY)         ## measure, and print the tables
 	@mkdir -p .benchmarks
