@@ -176,6 +176,14 @@ def test_a_window_is_read(written: str, period: checked.Period) -> None:
     assert policy.windows[0].periods == (period,)
 
 
+def test_a_rule_of_a_window_comes_where_the_window_stands() -> None:
+    text = (
+        'window w = "Sat"\ndefault walltime 1h when gpus > 0\n'
+        "during w { default walltime 2h }\ndefault walltime 3h\n"
+    )
+    assert [rule.value for rule in sound(FRAME + text).defaults] == [3600, 7200, 10800]
+
+
 def test_an_override_keeps_what_it_does_not_say() -> None:
     text = FRAME.replace("share local 50%", "share local 50% lend none")
     policy = sound(text + 'window w = "Sat"\nduring w { share local 30%  deny "no" when cores > 4 }\n')

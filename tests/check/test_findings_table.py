@@ -158,6 +158,7 @@ MISTAKES = [
     ("W104", "assign b otherwise\n«assign a.x when origin == grid»", "move it up"),
     ("W104", "assign b when origin != local\n«assign a.x when origin == grid»\nassign a.y otherwise", "up"),
     ("W104", "default cores 2\n«default cores 4 when gpus > 0»", "move it up"),
+    ("W104", 'window w = "Sat"\ndefault cores 2\nduring w { «default cores 4» }', "move it up"),
     ("W104", "priority 5\n«priority 7 when gpus > 0»", "move it up"),
     ("W104", "place job, pool pack\n«place job spread when cores > 8»", "move it up"),
     ("W105", 'let «s» = {"a"}', "remove"),

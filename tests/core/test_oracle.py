@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from oracle.interpreter import Answer, Oracle, Why
 from oracle.tree import RESOURCES, Tree
@@ -18,7 +18,6 @@ from wnodes_engine.language.vocabulary import Type
 from wnodes_engine.values import Code, Node, Outcome, Request
 
 NOW = streams.BEGIN
-SLOWLY = settings(deadline=None, suppress_health_check=list(HealthCheck))
 HUGE = Node("zz", cores=10**6, memory=10**9, gpus=10**6, disk=10**9)
 
 amounts = st.fixed_dictionaries({r: st.integers(0, 40) for r in RESOURCES})
@@ -37,7 +36,6 @@ def job(request_id: str, **asked: object) -> Request:
 
 
 @given(trees(), amounts, st.data())
-@settings(SLOWLY, max_examples=100)
 def test_what_counts_and_what_is_kept_is_the_capacity(
     tree: tuple[list[str], list[str], list[str]], capacity: dict[str, int], data: st.DataObject
 ) -> None:
@@ -50,7 +48,6 @@ def test_what_counts_and_what_is_kept_is_the_capacity(
 
 
 @given(trees(), amounts, st.data())
-@settings(SLOWLY, max_examples=100)
 def test_taking_what_is_free_never_over_commits_the_farm(
     tree: tuple[list[str], list[str], list[str]], capacity: dict[str, int], data: st.DataObject
 ) -> None:
@@ -219,7 +216,6 @@ def played(policy: CheckedPolicy, nodes: list[Node], stream: list[streams.Event]
 
 
 @given(policies(), farms.nodes(), streams.streams(15), farms.requests(NOW))
-@settings(SLOWLY, max_examples=100)
 def test_mending_all_reasons_changes_the_answer(
     text: str, nodes: list[Node], stream: list[streams.Event], request: Request
 ) -> None:
@@ -242,7 +238,6 @@ def test_mending_all_reasons_changes_the_answer(
 
 
 @given(policies(), farms.nodes(), streams.streams(15), farms.requests(NOW))
-@settings(SLOWLY, max_examples=50)
 def test_what_is_short_is_exactly_short(
     text: str, nodes: list[Node], stream: list[streams.Event], request: Request
 ) -> None:
@@ -264,7 +259,6 @@ def test_what_is_short_is_exactly_short(
 
 
 @given(policies(), farms.nodes(), streams.streams())
-@settings(SLOWLY, max_examples=100)
 def test_no_node_and_no_share_is_over_committed(
     text: str, nodes: list[Node], stream: list[streams.Event]
 ) -> None:

@@ -7,6 +7,8 @@ from strategies import words
 from wnodes_engine.check.checked import UNLIMITED
 from wnodes_engine.values import Image, Node, Request
 
+Walltimes = tuple[int | None, ...]
+
 
 def nodes(factors: bool = False, most: int = 6) -> st.SearchStrategy[list[Node]]:
     """Two to six nodes that differ; `factors`: in their benchmark factor too."""
@@ -33,12 +35,16 @@ def _image(name: str) -> st.SearchStrategy[Image]:
     return st.builds(Image, id=st.just(f"id-{name}"), name=st.just(name), approved=st.booleans())
 
 
-def requests(now: int, walltimes: bool = True) -> st.SearchStrategy[Request]:
-    """A request without an id of its own, submitted up to two hours before `now`; all unlimited, or not."""
+ENDING = (600, 1800, 7200, 90000)
+ENDLESS = (None, UNLIMITED)
+
+
+def requests(now: int, walltimes: Walltimes = ENDING + ENDLESS) -> st.SearchStrategy[Request]:
+    """A request without an id of its own, submitted up to two hours before `now`."""
     return st.sampled_from(words.KINDS).flatmap(lambda kind: _request(kind, now, walltimes))
 
 
-def _request(kind: str, now: int, walltimes: bool) -> st.SearchStrategy[Request]:
+def _request(kind: str, now: int, walltimes: Walltimes) -> st.SearchStrategy[Request]:
     image = st.sampled_from(words.IMAGES).flatmap(_image)
     return st.builds(
         Request,
@@ -56,7 +62,7 @@ def _request(kind: str, now: int, walltimes: bool) -> st.SearchStrategy[Request]
         disk=st.sampled_from([None, None, None, None, 1024]),
         volumes=st.sampled_from([None, None, 1]),
         count=st.sampled_from([None, None, None, 1, 2, 3]),
-        walltime=st.sampled_from([None, UNLIMITED, *((600, 7200, 90000) if walltimes else ())]),
+        walltime=st.sampled_from(walltimes),
         queue=st.sampled_from([None, *words.QUEUES]),
         account=st.sampled_from([None, *words.ACCOUNTS]),
         image=image if kind != "job" else st.none(),

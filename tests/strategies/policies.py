@@ -18,7 +18,8 @@ Draw = Callable[[st.SearchStrategy[Any]], Any]
 class Asking:
     """What policies speak of: `hs23`, the farm's `state`, default walltimes; all leaves `strict`, or none.
 
-    Without `rules`, there are only shares, assignments, orders and places: more work runs, and more waits.
+    Without `rules`, there are only shares, assignments, orders and places, and no share is bounded: the
+    nodes are what is short.
     """
 
     hs23: bool = False
@@ -78,7 +79,7 @@ def trees(draw: Draw, asking: Asking = Asking()) -> tuple[list[str], list[str], 
         for name, amount in zip(names, amounts, strict=True):
             path = (*above, name) if depth == 0 else (*above, f"{name}{depth}")
             paths.append(".".join(path))
-            bounds = draw(_bounds(asking))
+            bounds = draw(_bounds(asking)) if asking.rules else ""
             if depth < 2 and draw(st.sampled_from([False, False, True])):
                 lines.append(f"share {path[-1]} {amount}{bounds} {{")
                 grow(path, depth + 1, absolute and "%" in amount and "," not in amount)

@@ -85,8 +85,10 @@ class Pass:
 Event = Submit | Ask | Schedule | Finish | Requeue | Native | Cancel | Flip | Resize | Pass
 
 
-def streams(max_size: int = 30, walltimes: bool = True) -> st.SearchStrategy[list[Event]]:
-    """A stream of mostly submissions and passes; the requests have no ids yet, nor walltimes if so told."""
+def streams(
+    max_size: int = 30, walltimes: farms.Walltimes = farms.ENDING + farms.ENDLESS
+) -> st.SearchStrategy[list[Event]]:
+    """A stream of mostly submissions and passes; the requests have no ids yet."""
     some = st.integers(0, 20)
     request = farms.requests(BEGIN, walltimes)
     event: st.SearchStrategy[Event] = st.one_of(
@@ -108,5 +110,18 @@ def streams(max_size: int = 30, walltimes: bool = True) -> st.SearchStrategy[lis
             st.builds(Resize, some, st.sampled_from([2, 4, 8])),
         ),
         st.builds(Pass, st.sampled_from([1, 59, 60, 600, 5000, 86400])),
+    )
+    return st.lists(event, min_size=max_size // 2, max_size=max_size)
+
+
+def crowds(max_size: int = 50) -> st.SearchStrategy[list[Event]]:
+    """A stream in which more is asked for than runs, and everything that runs will end."""
+    request = farms.requests(BEGIN, farms.ENDING)
+    event: st.SearchStrategy[Event] = st.one_of(
+        *[st.builds(Submit, request)] * 6,
+        st.builds(Ask, request),
+        *[st.just(Schedule())] * 2,
+        st.builds(Finish, st.integers(0, 20)),
+        st.builds(Pass, st.sampled_from([1, 60, 600])),
     )
     return st.lists(event, min_size=max_size // 2, max_size=max_size)

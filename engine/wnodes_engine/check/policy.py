@@ -53,19 +53,20 @@ class _Checker:
         self.report = Report()
         self.names = Names(self.report, site)
         self.typer = Typer(self.names)
-        self.statements: dict[type[object], list[tuple[syntax.Statement, int | None]]] = {}
+        self.statements: dict[type[object], list[tuple[syntax.Statement, syntax.During | None]]] = {}
+        self.window_of: dict[int, int] = {}  # by the identity of each `during`
 
     def check(self) -> checked.CheckedPolicy:
         policy = self.policy
         heading = policy.name_span or Span(policy.span.path, 1, 1, 1, 1, 0, 0)
-        self._sort(policy.statements, None)
+        self._sort(policy.statements)
         self._site_attributes()
         self._lets()
         self._groups()
-        shares.grow(self._all(syntax.Share), self.names)  # those of `during` are not among them yet
+        outside = [share for share, during in self._sorted(syntax.Share) if during is None]
+        shares.grow(outside, self.names)
         periods = self._windows()
-        for during, _ in self._with(syntax.During):
-            self._sort(during.body, self._window(during))
+        self.window_of = {id(during): self._window(during) for during in self._all(syntax.During)}
         tree, spans = self._shares(heading)
         windows = self._overrides(periods, tree, spans)
         defaults = self._made(syntax.Default, Rules.default)
@@ -127,17 +128,27 @@ class _Checker:
 
     # -------------------------------------------------------------- statements
 
-    def _sort(self, statements: Iterable[syntax.Statement], window: int | None) -> None:
+    def _sort(self, statements: Iterable[syntax.Statement], during: syntax.During | None = None) -> None:
+        """By sort, in source order: what stands in a `during` comes where that stands."""
         for statement in statements:
-            self.statements.setdefault(type(statement), []).append((statement, window))
+            self.statements.setdefault(type(statement), []).append((statement, during))
+            if isinstance(statement, syntax.During):
+                self._sort(statement.body, statement)
+
+    def _sorted(self, type_: type[Node]) -> list[tuple[Node, syntax.During | None]]:
+        return [
+            (found, during) for found, during in self.statements.get(type_, ()) if isinstance(found, type_)
+        ]
 
     def _with(self, type_: type[Node]) -> list[tuple[Node, int | None]]:
+        """The statements of one sort, each with the window that it stands in."""
         return [
-            (found, window) for found, window in self.statements.get(type_, ()) if isinstance(found, type_)
+            (found, None if during is None else self.window_of[id(during)])
+            for found, during in self._sorted(type_)
         ]
 
     def _all(self, type_: type[Node]) -> list[Node]:
-        return [statement for statement, _ in self._with(type_)]
+        return [statement for statement, _ in self._sorted(type_)]
 
     def _made(self, type_: type[Node], check: Callable[[Rules, Node], Made | None]) -> list[Made]:
         """What the statements of one sort come to; those with mistakes are left out."""

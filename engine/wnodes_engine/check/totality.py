@@ -102,7 +102,7 @@ class Totality:
         """Of rules of which the first that matches decides: those that are never reached."""
         for at, (condition, kinds, span) in enumerate(cases[:_MOST_COMPARED]):
             before = [case for case in cases[:at] if case[1] & kinds and case[0].window is None]
-            if not before or condition.window is not None:
+            if not before:
                 continue
             whole = next((case for case in before if case[0].expr is None and kinds <= case[1]), None)
             if whole is None:

@@ -62,11 +62,13 @@ class _Pass:
     def run(self) -> list[Allocation]:
         state, tick = self.state, self.tick
         for leaf, queue in state.queues.items():
-            if queue.live:
+            if queue.line:
                 queue.refresh(tick)
                 self.cursor[leaf] = 0
                 self.blocked[leaf] = set()
         starts: list[Allocation] = []
+        if not self.cursor:
+            return starts
         turn = self._alone if len(self.cursor) == 1 else self._offer_of_all
         while (leaf := turn()) != _NOTHING:
             allocation = self._try(leaf)
