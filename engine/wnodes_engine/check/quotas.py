@@ -13,7 +13,14 @@ from wnodes_engine.check.report import listed
 from wnodes_engine.findings import Note
 from wnodes_engine.language import syntax
 from wnodes_engine.language.source import Span
-from wnodes_engine.language.vocabulary import MEMBERS, QUOTA_RESOURCES, SCOPE_KEYS, Phase, Type
+from wnodes_engine.language.vocabulary import (
+    MEMBERS,
+    NODE_QUOTA_RESOURCES,
+    QUOTA_RESOURCES,
+    SCOPE_KEYS,
+    Phase,
+    Type,
+)
 
 SHORTEST_WINDOW: Final = 720
 """In seconds: a sliding window is a sum over 720 buckets, and no bucket is shorter than a second."""
@@ -113,6 +120,14 @@ def _ceilings(statement: syntax.Quota, typer: Typer) -> tuple[checked.Ceiling, .
     seen: dict[tuple[str, int | None], Span] = {}
     made: list[checked.Ceiling] = []
     for written in statement.ceilings:
+        if statement.scope.nodes is not None and written.resource not in NODE_QUOTA_RESOURCES:
+            report.add(
+                "E141",
+                f"a quota for nodes limits what is held on them, not {written.resource}",
+                written.span,
+                f"it can limit {listed(NODE_QUOTA_RESOURCES)}",
+            )
+            continue
         if written.resource == "waiting" and statement.otherwise == "wait":
             report.add(
                 "E141",

@@ -95,6 +95,11 @@ class Rules:
                     "E151", "what grows with the wait is added to the priority", statement.value, mend
                 )
                 sound = False
+            elif statement.sign == "-":
+                # Who waits longest would come last: nobody could count on ever being started.
+                mend = f"write `priority +{statement.value.text} per {statement.per.text} waited`"
+                self._error("E151", "a priority grows with the wait", statement.value, mend)
+                sound = False
         condition = self.condition(statement.guard, Place(Phase.PRIORITY, wary="a priority"))
         if amount is None or condition is None or not sound:
             return None

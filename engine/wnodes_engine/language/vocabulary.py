@@ -50,6 +50,9 @@ HELD: Final = ("cores", "memory", "gpus", "disk", "hs23", "volumes", "running", 
 QUOTA_RESOURCES: Final = (*HELD, "waiting", "core_hours")
 """Everything that a quota may limit; `core_hours` needs `per DURATION`."""
 
+NODE_QUOTA_RESOURCES: Final = ("cores", "memory", "gpus", "disk", "volumes", "machines")
+"""What a quota for nodes may limit: what each part of a request holds on the node it is on."""
+
 SCOPE_KEYS: Final = (
     "user",
     "group",
