@@ -298,7 +298,7 @@ def _quota(asking: Asking) -> st.SearchStrategy[str]:
     }
     guard = _sometimes(_guard(_placed()))
     of_many = _followed(st.just("quota for "), scope, within, guard, _ceilings(held | other))
-    on_nodes = {r: bounds for r, bounds in held.items() if r != "running"}
+    on_nodes = {r: bounds for r, bounds in held.items() if r not in ("running", "hs23")}
     of_nodes = _followed(st.just("quota for nodes "), _nodes(), within, guard, _ceilings(on_nodes))
     return st.one_of(of_many, of_many, of_many, of_nodes)
 
