@@ -27,6 +27,9 @@ bench: $(READY)         ## measure, and print the tables
 	    --benchmark-timer=time.process_time --benchmark-json=.benchmarks/latest.json
 	@$(BIN)/python tests/bench/table.py .benchmarks/latest.json
 
+figures: $(READY)       ## measure what the project promises, and print a table; TRACE=LOG.swf.gz is a log of yours
+	PYTHONHASHSEED=0 PYTHONPATH=tests $(BIN)/python -m bench.figures $(if $(TRACE),--trace $(TRACE)) $(FIGURES)
+
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	    || { echo "WNoDeS needs Python 3.11 or newer; say which with: make PYTHON=/path/to/python3.11" >&2; exit 1; }

@@ -45,7 +45,7 @@ def measure(benchmark: BenchmarkFixture) -> Measure:
         if rounds is None:
             result: T = benchmark(function)
         else:
-            setup = None if prepare is None else lambda: ((prepare(),), {})
+            setup: Any = None if prepare is None else lambda: ((prepare(),), {})
             result = benchmark.pedantic(function, setup=setup, rounds=rounds)
         return result
 

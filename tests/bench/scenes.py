@@ -44,7 +44,7 @@ quota for each project:          core_hours <= 10000000 per 30d
 
 order grid by fairshare of group half-life 7d, age best effort
 
-route job, vmjob, vm, pool to batch queue "{share}" account "{group}"
+route job, vmjob, vm, pool to farm queue "{share}" account "{group}"
 """
 
 

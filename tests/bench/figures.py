@@ -1,0 +1,232 @@
+"""Measures the project's figures, and prints them as a table: target, measured, and whether it was met.
+
+Each program runs in a process of its own, within a limit. Seconds are those of the processor, which other
+work on the machine hardly changes; those by the clock stand beside them.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import tempfile
+from argparse import ArgumentParser
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench import table
+from bench.calls import keep_calling, post
+from bench.runs import PROGRAMS, Run, RunError, cpu_of, run
+from bench.scenes import job, long_policy, policy
+from sites.running import Site
+from wnodes_engine.wire import from_request
+
+ROOT = Path(__file__).parents[2]
+TRACE = ROOT.parent / "shared" / "traces" / "LCG.swf.gz"
+POLICY = ROOT / "policies" / "tier1.policy"
+TOOL = PROGRAMS / "wnodes-policy"
+CORES_OF_A_NODE = 24
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure; `met` is None where there is no target."""
+
+    what: str
+    target: str
+    measured: str
+    met: bool | None = None
+
+    def __str__(self) -> str:
+        met = {True: "yes", False: "**no**", None: ""}[self.met]
+        return f"| {self.what} | {self.target} | {self.measured} | {met} |"
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where and with what is measured; `limit` in seconds for each program."""
+
+    folder: Path
+    limit: float
+    trace: Path
+
+
+# ------------------------------------------------------------------ simulation
+
+
+def traced(bench: Bench) -> Iterator[Figure]:
+    """A real log of jobs, on a farm far too large and on one far too small."""
+    name = bench.trace.name.partition(".")[0]
+    if not bench.trace.exists():
+        yield Figure(f"`simulate` of {name}", "", f"there is no {bench.trace.name}: give TRACE=…")
+        return
+    mapping = ROOT / "policies" / "mappings" / "lcg.yaml"
+    each: list[float] = []
+    for cores in (24_515, 1_200):
+        what = f"`simulate` of {name} on {cores:,} cores"
+        taken = simulate(bench, bench.trace, mapping, cores)
+        if isinstance(taken, str):
+            yield Figure(what, "30 s, 1 GiB" if cores > 20_000 else "", taken, False)
+            continue
+        spent, report = taken
+        jobs = report["jobs"]["read"]
+        each.append(spent.cpu / jobs)
+        met = spent.cpu < 30 and spent.memory < 1024 if cores > 20_000 else None
+        yield Figure(what, "" if met is None else "30 s, 1 GiB", told(spent, report), met)
+    if len(each) == 2:
+        ratio = each[1] / each[0]
+        yield Figure("time of one job, small farm to large", "3", f"{ratio:.2f}", ratio <= 3)
+
+
+def modelled(bench: Bench) -> Iterator[Figure]:
+    """Jobs out of the workload model, many of them wide, with walltimes."""
+    count, cores = 100_000, 24_000
+    words = ["--jobs", str(count), "--widest", "256", "--cores", str(cores), "--load", "0.9"]
+    log = bench.folder / "model.swf"
+    try:
+        log.write_text(run([TOOL, "workload", *words], bench.limit).out)
+        taken = simulate(bench, log, ROOT / "demo" / "mapping.yaml", cores)
+    except RunError as error:
+        taken = str(error)
+    what = f"`simulate` of {count:,} Lublin–Feitelson jobs, up to 256 wide, on {cores:,} cores"
+    yield Figure(what, "", taken if isinstance(taken, str) else told(*taken))
+
+
+def simulate(bench: Bench, log: Path, mapping: Path, cores: int) -> tuple[Run, dict[str, Any]] | str:
+    """What the simulation took, and its report; or why there is none."""
+    farm = bench.folder / "farm.yaml"
+    whole, rest = divmod(cores, CORES_OF_A_NODE)
+    nodes = [{"name": f"wn[1-{whole}]", "cores": CORES_OF_A_NODE, "memory": f"{CORES_OF_A_NODE * 4}GiB"}]
+    nodes += [{"name": "last", "cores": rest, "memory": f"{rest * 4}GiB"}] if rest else []
+    farm.write_text(json.dumps({"nodes": nodes}))
+    words: list[str | Path] = ["--trace", log, "--farm", farm, "--map", mapping, "--format", "json"]
+    try:
+        taken = run([TOOL, "simulate", POLICY, *words], bench.limit)
+    except RunError as error:
+        return str(error)
+    return taken, json.loads(taken.out)
+
+
+def told(taken: Run, report: dict[str, Any]) -> str:
+    """What a simulation took, in one line."""
+    speed = report["jobs"]["read"] / taken.cpu
+    return (
+        f"{taken.cpu:.1f} s ({taken.wall:.1f} s by the clock), {speed:,.0f} jobs/s, {taken.memory:.0f} MiB, "
+        f"at most {report['peak_waiting']:,} waiting"
+    )
+
+
+# -------------------------------------------------------------------- language
+
+
+def checks(bench: Bench) -> Iterator[Figure]:
+    """The check of a policy, from a cold process."""
+    for lines, times, target in ((100, 10, 0.25), (10_000, 1, 5.0)):
+        path = bench.folder / f"{lines}.policy"
+        path.write_text(long_policy(lines))
+        what = f"`check` of {lines:,} lines, cold" + (f", median of {times}" if times > 1 else "")
+        try:
+            runs = [run([TOOL, "check", path], bench.limit) for _ in range(times)]
+        except RunError as error:
+            yield Figure(what, f"{target:g} s", str(error), False)
+            continue
+        cpu, wall = (statistics.median(taken) for taken in zip(*((r.cpu, r.wall) for r in runs), strict=True))
+        yield Figure(what, f"{target:g} s", f"{cpu:.3f} s ({wall:.3f} s by the clock)", cpu < target)
+
+
+# ------------------------------------------------------------------- decisions
+
+
+def decisions(bench: Bench) -> Iterator[Figure]:
+    """Whole decisions, by the benchmarks."""
+    results = bench.folder / "decisions.json"
+    words = ["--benchmark-enable", "--benchmark-only", "--benchmark-timer=time.process_time"]
+    suite = Path(__file__).with_name("test_decision_speed.py")
+    try:
+        run([sys.executable, "-m", "pytest", suite, *words, f"--benchmark-json={results}"], bench.limit)
+    except RunError as error:
+        yield Figure("decisions", "", str(error), False)
+        return
+    rows = table.read(results)
+    for name in ("test_a_decision_that_starts", "test_a_wait_with_no_memory_left[10 rules]"):
+        row = rows[name]
+        yield Figure(f"{table.title(name)}, median", "15 µs", f"{row.median:.1f} µs", row.median < 15)
+    ratio = rows["test_a_start_under_1000_rules"].median / rows["test_a_decision_that_starts"].median
+    yield Figure("1,000 rules to 10, at most 3 of which can match", "1.5", f"{ratio:.2f}", ratio <= 1.5)
+    ratio = rows["test_a_start_by_the_oracle"].median / rows["test_a_decision_that_starts"].median
+    yield Figure("the oracle's decision to the engine's", "", f"{ratio:,.0f}")
+
+
+# ------------------------------------------------------------------------ HTTP
+
+
+def served(bench: Bench) -> Iterator[Figure]:
+    """A real daemon with 1,000 nodes, called over its socket by a client on another core."""
+    site = Site(bench.folder)
+    (bench.folder / "little.policy").write_text(policy(10))
+    (bench.folder / "farm.yaml").write_text('nodes: [{name: "wn[0001-1000]", cores: 24, memory: 96GiB}]\n')
+    forms = [
+        from_request(job(n, user=f"user{n % 200}", group="atlas" if n % 4 else "students"))
+        for n in range(400)
+    ]
+    batches = [forms[at : at + 100] for at in range(0, 400, 100)]
+    site.start().close()
+    try:
+        for what, path, status in (
+            ("decisions", "/v1/decisions", 200),
+            ("requests accepted", "/v1/requests", 201),
+        ):
+            one, many = [post(path, form) for form in forms], [post(path, batch) for batch in batches]
+            yield called(site, f"`POST {path}`: {what}, one a call", one, status, 1, connections=32)
+            yield called(site, f"`POST {path}`: {what}, 100 a call", many, 200, 100, connections=4)
+    finally:
+        site.end()
+
+
+def called(site: Site, what: str, calls: list[bytes], status: int, each: int, *, connections: int) -> Figure:
+    """How many a second: by the clock, and of the daemon's own time on the processor."""
+    assert site.process is not None
+    before = cpu_of(site.process.pid)
+    tally = keep_calling(site.folder / "wnodesd.sock", calls, status, connections, seconds=5.0)
+    spent = cpu_of(site.process.pid) - before
+    if tally.wrong:
+        return Figure(what, "", f"answered with {tally.wrong}", False)
+    done = tally.answered * each
+    return Figure(what, "", f"{done / tally.wall:,.0f}/s by the clock, {done / spent:,.0f}/s of processor")
+
+
+# ------------------------------------------------------------------------ main
+
+PARTS: dict[str, Callable[[Bench], Iterator[Figure]]] = {
+    "decisions": decisions,
+    "checks": checks,
+    "served": served,
+    "traced": traced,
+    "modelled": modelled,
+}
+
+
+def main() -> int:
+    """0 when all of it was measured, whatever was met."""
+    parser = ArgumentParser("figures.py", description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"only these: {', '.join(PARTS)}")
+    parser.add_argument("--trace", type=Path, default=TRACE, metavar="LOG", help="the log of `traced`")
+    parser.add_argument(
+        "--limit", type=float, default=150, metavar="S", help="seconds a program may take (150)"
+    )
+    args = parser.parse_args()
+    if unknown := [part for part in args.parts if part not in PARTS]:
+        parser.error(f"there is no part {unknown[0]!r}: {', '.join(PARTS)}")
+    sys.stdout.write("| figure | target | measured | met |\n|---|---|---|---|\n")
+    for part in args.parts or PARTS:
+        with tempfile.TemporaryDirectory(prefix="wnodes-") as folder:
+            for figure in PARTS[part](Bench(Path(folder), args.limit, args.trace)):
+                sys.stdout.write(f"{figure}\n")
+                sys.stdout.flush()
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
