@@ -24,21 +24,22 @@ def decide(state: State, request: Request, now: int) -> Decision:
     claim, refusals = admit(state, request)
     if isinstance(refusals, Reason):
         return refuse(state, claim, request, (refusals,))
-    if claim is not None and refusals is None and not over_quota(state, claim, now):
-        where = room(state, claim, now)
-        if where is not None and (queued or not waiting_quota_full(state, claim)):
-            where = in_turn(state, request, claim, where, now)
-            if where is not None:
-                return started(state, request, claim, where)
-    reasons = denials(state, claim, refusals or [], now, queued)
-    if reasons or claim is None:
-        return refuse(state, claim, request, reasons)
+    where = place(state, claim, now) if claim is not None else None
+    if claim is not None and where is not None and refusals is None:
+        may = not out_of_limits(state, claim, where, now) and (queued or not waiting_quota_full(state, claim))
+        found = in_turn(state, request, claim, where, now) if may else None
+        if found is not None:
+            return started(state, request, claim, found)
+    if claim is None or refusals is not None or not may_wait(state, claim, now, queued):
+        reasons = denials(state, claim, refusals or [], now, queued)
+        if reasons or claim is None:
+            return refuse(state, claim, request, reasons)
     return Decision(
         Outcome.WAIT,
         state.policy.digest,
         state.tree.shares[claim.leaf].path,
         route(state, request, claim),
-        reasons=waits(state, claim, request, now),
+        reasons=waits(state, claim, request, where, now),
     )
 
 
@@ -53,7 +54,7 @@ def submit(state: State, request: Request, now: int) -> Decision:
     claim, refusals = admit(state, request)
     if isinstance(refusals, Reason):
         return refuse(state, claim, request, (refusals,))
-    if claim is None or refusals is not None or not may_wait(state, claim, now):
+    if claim is None or refusals is not None or not may_wait(state, claim, now, queued=False):
         reasons = denials(state, claim, refusals or [], now, queued=False)
         if reasons or claim is None:
             return refuse(state, claim, request, reasons)
@@ -81,22 +82,42 @@ def room(state: State, claim: Claim, now: int) -> Where | None:
     return where
 
 
-def waiting_quota_full(state: State, claim: Claim) -> bool:
-    """Whether one more may not wait."""
-    meters, bounds = state.meters, state.bounds
-    return any(meters[meter].get(key, 0) >= bounds[meter] for meter, key in claim.waits)
+def out_of_limits(state: State, claim: Claim, where: Where, now: int) -> bool:
+    """Whether a quota or the share has no room for the claim on these nodes."""
+    return (
+        share_full(state, claim)
+        or over_quota(state, claim, now)
+        or ((claim.placed or state.policy.tracks_hs23) and placed_over(state, claim, where))
+    )
 
 
-def may_wait(state: State, claim: Claim, now: int) -> bool:
-    """Whether nothing can deny the claim: quotas have room now, and its share and the farm when empty."""
+def may_wait(state: State, claim: Claim, now: int, queued: bool) -> bool:
+    """Whether it is plain that nothing denies the claim; if it is not, all reasons have to be looked at."""
     return not (
         claim.placed
         or over_quota(state, claim, now)
-        or waiting_quota_full(state, claim)
+        or (claim.waits and not queued and waiting_quota_full(state, claim))
         or state.policy.tracks_hs23
         or state.room_when_empty(claim) < claim.parts
-        or any(ask > state.tree.configured.most[resource][claim.leaf] for resource, ask in claim.asks)
+        or beyond_most(state, claim)
     )
+
+
+def waiting_quota_full(state: State, claim: Claim) -> bool:
+    """Whether one more may not wait."""
+    for meter, key in claim.waits:
+        if state.meters[meter].get(key, 0) >= state.bounds[meter]:
+            return True
+    return False
+
+
+def beyond_most(state: State, claim: Claim) -> bool:
+    """Whether the claim asks more of some resource than its share can ever have."""
+    most, leaf = state.tree.configured.most, claim.leaf
+    for resource, ask in claim.asks:
+        if ask > most[resource][leaf]:
+            return True
+    return False
 
 
 def in_turn(state: State, request: Request, claim: Claim, where: Where, now: int) -> Where | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from wnodes_engine.core.claim import Claim
 from wnodes_engine.core.farm import Where
 from wnodes_engine.core.ledger import HS23, Ledger
@@ -78,7 +76,7 @@ def least_hs23(ledger: Ledger, claim: Claim) -> int:
 
 def quota_states(
     ledger: Ledger, claim: Claim, now: int, where: Where | None
-) -> Iterator[tuple[int, str | int, int, int, int]]:
+) -> list[tuple[int, str | int, int, int, int]]:
     """(meter, key, held, asked, bound) of every quota that counts the claim, in its own unit."""
     entries = [
         (meter, key, ledger.meters[meter].get(key, 0), ask, ledger.bounds[meter])
@@ -97,5 +95,6 @@ def quota_states(
         else:
             asked = least_hs23(ledger, claim)
         entries.append((meter, key, ledger.meters[meter].get(key, 0), asked, ledger.bounds[meter]))
-    entries.sort(key=lambda entry: entry[0])
-    return iter(entries)
+    if claim.hours or claim.placed:
+        entries.sort(key=lambda entry: entry[0])
+    return entries

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from wnodes_engine.check.checked import UNLIMITED
 from wnodes_engine.core.claim import Claim
+from wnodes_engine.core.farm import Part, Where
 from wnodes_engine.core.ledger import HS23
 from wnodes_engine.core.limits import least_hs23, quota_states
 from wnodes_engine.core.placement import count_room, place
@@ -52,16 +54,23 @@ def denials(
     return tuple(reasons)
 
 
-def waits(state: State, claim: Claim, request: Request, now: int) -> tuple[Reason, ...]:
-    """Every reason that makes an admitted request wait."""
+def waits(state: State, claim: Claim, request: Request, where: Where | None, now: int) -> tuple[Reason, ...]:
+    """Every reason that makes an admitted request wait; `where` are the nodes that have room for it now."""
     reasons = []
-    where = place(state, claim, now)
     for meter, key, held, asked, bound in quota_states(state, claim, now, where):
         if held + asked > bound:
             reasons.append(_over(state, state.policy.meters[meter], key, held, asked, bound))
     reasons += _share_full(state, claim, where)
     if where is None:
         reasons.append(_no_node(state, claim, now))
+    if state.waiters:
+        reasons += _queue_ahead(state, claim, request, where, now)
+    return tuple(reasons)
+
+
+def _queue_ahead(state: State, claim: Claim, request: Request, where: Where | None, now: int) -> list[Reason]:
+    """Who waits ahead of it, where the leaf is strict, and whose reservation it would delay."""
+    reasons = []
     ahead = state.ahead(request, claim, now)
     path = state.tree.shares[claim.leaf].path
     if ahead is not None:
@@ -86,7 +95,7 @@ def waits(state: State, claim: Claim, request: Request, now: int) -> tuple[Reaso
                         f"it would delay the head of {share}, which is to start on {nodes} within {wait}",
                     )
                 )
-    return tuple(reasons)
+    return reasons
 
 
 def _at(code: Code, message: str, rule: str, span: Span | None, **numbers: int | str) -> Reason:
@@ -145,21 +154,23 @@ def _never(state: State, claim: Claim) -> list[Reason]:
             )
     room = state.room_when_empty(claim)
     if room < claim.parts:
-        message = f"no node that may take it is large enough for {_parts(claim)}"
+        message = f"no node that may take it is large enough for {_parts(claim.part, claim.parts)}"
         if claim.parts > 1:
-            message = f"the nodes that may take it, all empty, hold {room} of {_parts(claim)}"
+            message = (
+                f"the nodes that may take it, all empty, hold {room} of {_parts(claim.part, claim.parts)}"
+            )
         reasons.append(_short_of_parts(Code.NEVER_NODE, message, room, claim.parts))
     return reasons
 
 
-def _parts(claim: Claim) -> str:
-    part = claim.part
+@lru_cache(maxsize=4096)
+def _parts(part: Part, parts: int) -> str:
     each = ", ".join(
         amount(name, value)
         for name, value in zip(("cores", "memory", "gpus", "disk"), part, strict=True)
         if value
     )
-    return each if claim.parts == 1 else f"{claim.parts} × ({each})"
+    return each if parts == 1 else f"{parts} × ({each})"
 
 
 def _over(
@@ -201,11 +212,11 @@ def _over(
     )
 
 
-def _share_full(state: State, claim: Claim, where: object) -> list[Reason]:
-    asks = list(claim.asks)
+def _share_full(state: State, claim: Claim, where: Where | None) -> list[Reason]:
+    asks = claim.asks
     if state.policy.tracks_hs23:
-        hs23 = state.hs23(claim, where) if isinstance(where, tuple) else least_hs23(state, claim)
-        asks.append((HS23, hs23))
+        hs23 = least_hs23(state, claim) if where is None else state.hs23(claim, where)
+        asks = (*asks, (HS23, hs23))
     share = state.tree.shares[claim.leaf]
     reasons = []
     for resource, ask in asks:
@@ -230,11 +241,11 @@ def _share_full(state: State, claim: Claim, where: object) -> list[Reason]:
 
 
 def _no_node(state: State, claim: Claim, now: int) -> Reason:
-    room = count_room(state, claim, now)
+    room = 0 if claim.parts == 1 else count_room(state, claim, now)
     if claim.parts == 1:
-        message = f"no node that may take it has {_parts(claim)} free now"
+        message = f"no node that may take it has {_parts(claim.part, claim.parts)} free now"
     else:
-        message = f"the nodes that may take it have room for {room} of {_parts(claim)} now"
+        message = f"the nodes that may take it have room for {room} of {_parts(claim.part, claim.parts)} now"
     return _short_of_parts(Code.NODE, message, room, claim.parts)
 
 

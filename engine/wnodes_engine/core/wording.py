@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from wnodes_engine.check.checked import UNLIMITED
@@ -36,6 +37,7 @@ def size(mib: int) -> str:
     return f"{mib}MiB"
 
 
+@lru_cache(maxsize=4096)
 def amount(resource: str, value: int) -> str:
     """An amount with its unit: `4 cores`, `8GiB memory`, `12.5 HS23`, `walltime 12h`."""
     if resource in ("memory", "disk"):
