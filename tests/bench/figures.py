@@ -167,20 +167,19 @@ def served(bench: Bench) -> Iterator[Figure]:
     site = Site(bench.folder)
     (bench.folder / "little.policy").write_text(policy(10))
     (bench.folder / "farm.yaml").write_text('nodes: [{name: "wn[0001-1000]", cores: 24, memory: 96GiB}]\n')
-    forms = [
-        from_request(job(n, user=f"user{n % 200}", group="atlas" if n % 4 else "students"))
-        for n in range(400)
-    ]
-    batches = [forms[at : at + 100] for at in range(0, 400, 100)]
+    waiting = [from_request(job(n)) for n in range(400)]  # ada's quota is soon full
+    starting = [from_request(job(n, user=f"user{n}", cores=1)) for n in range(400)]
     site.start().close()
     try:
-        for what, path, status in (
-            ("decisions", "/v1/decisions", 200),
-            ("requests accepted", "/v1/requests", 201),
+        for what, path, status, forms in (
+            ("decisions", "/v1/decisions", 200, waiting),
+            ("requests taken in, most to wait", "/v1/requests", 201, waiting),
+            ("requests taken in and started", "/v1/requests", 201, starting),
         ):
-            one, many = [post(path, form) for form in forms], [post(path, batch) for batch in batches]
-            yield called(site, f"`POST {path}`: {what}, one a call", one, status, 1, connections=32)
-            yield called(site, f"`POST {path}`: {what}, 100 a call", many, 200, 100, connections=4)
+            single = [post(path, form) for form in forms]
+            yield called(site, f"`POST {path}`, one a call: {what}", single, status, 1, connections=32)
+            batches = [post(path, forms[at : at + 100]) for at in range(0, len(forms), 100)]
+            yield called(site, f"`POST {path}`, 100 a call: {what}", batches, 200, 100, connections=4)
     finally:
         site.end()
 
