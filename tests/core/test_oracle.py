@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import msgspec
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from oracle.interpreter import Answer, Oracle, Why
 from oracle.tree import RESOURCES, Tree
 from strategies import farms, streams
@@ -203,7 +202,7 @@ def played(policy: CheckedPolicy, nodes: list[Node], stream: list[streams.Event]
     for i, step in enumerate(stream):
         match step:
             case streams.Submit(request):
-                oracle.submit(msgspec.structs.replace(request, id=f"r{i}"), now)
+                oracle.submit(replace(request, id=f"r{i}"), now)
             case streams.Schedule():
                 oracle.schedule(now)
             case streams.Finish(n) if oracle.state.held:

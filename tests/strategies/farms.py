@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
 from hypothesis import strategies as st
 from strategies import words
 from wnodes_engine.check.checked import UNLIMITED
 from wnodes_engine.values import Image, Node, Request
 
+Draw = Callable[[st.SearchStrategy[Any]], Any]
 Walltimes = tuple[int | None, ...]
 
+ENDING = (600, 1800, 7200, 90000)
+ENDLESS = (None, UNLIMITED)
 
-def nodes(factors: bool = False, most: int = 6) -> st.SearchStrategy[list[Node]]:
+
+@st.composite
+def nodes(draw: Draw, factors: bool = False, most: int = 6) -> list[Node]:
     """Two to six nodes that differ; `factors`: in their benchmark factor too."""
-    return st.lists(st.sampled_from(words.NODE_NAMES), min_size=2, max_size=most, unique=True).flatmap(
-        lambda names: st.tuples(*(_node(name, factors) for name in names)).map(list)
-    )
+    names = draw(st.lists(st.sampled_from(words.NODE_NAMES), min_size=2, max_size=most, unique=True))
+    return [draw(_node(name, factors)) for name in names]
 
 
+@st.composite
+def requests(draw: Draw, now: int, walltimes: Walltimes = ENDING + ENDLESS) -> Request:
+    """A request without an id of its own, submitted up to two hours before `now`."""
+    request: Request = draw(_request(draw(st.sampled_from(words.KINDS)), now, walltimes))
+    return request
+
+
+@cache
 def _node(name: str, factors: bool) -> st.SearchStrategy[Node]:
     return st.builds(
         Node,
@@ -31,19 +47,12 @@ def _node(name: str, factors: bool) -> st.SearchStrategy[Node]:
     )
 
 
+@cache
 def _image(name: str) -> st.SearchStrategy[Image]:
     return st.builds(Image, id=st.just(f"id-{name}"), name=st.just(name), approved=st.booleans())
 
 
-ENDING = (600, 1800, 7200, 90000)
-ENDLESS = (None, UNLIMITED)
-
-
-def requests(now: int, walltimes: Walltimes = ENDING + ENDLESS) -> st.SearchStrategy[Request]:
-    """A request without an id of its own, submitted up to two hours before `now`."""
-    return st.sampled_from(words.KINDS).flatmap(lambda kind: _request(kind, now, walltimes))
-
-
+@cache
 def _request(kind: str, now: int, walltimes: Walltimes) -> st.SearchStrategy[Request]:
     image = st.sampled_from(words.IMAGES).flatmap(_image)
     return st.builds(

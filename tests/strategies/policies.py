@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 from hypothesis import strategies as st
 from strategies import words
-
-Draw = Callable[[st.SearchStrategy[Any]], Any]
+from strategies.farms import Draw
 
 
 @dataclass(frozen=True)
@@ -322,7 +319,7 @@ def _nodes() -> st.SearchStrategy[str]:
 
 
 def _priority() -> st.SearchStrategy[str]:
-    what = _one_of("10", "5", "+3", "-2", "+1 per 1h waited", "-1 per 10m waited")
+    what = _one_of("10", "5", "+3", "-2", "+1 per 1h waited", "+2 per 10m waited")
     return _followed(st.just("priority "), what, _sometimes(_guard(_placed())))
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 from hypothesis import strategies as st
 from strategies import farms
+from strategies.farms import Draw
 from wnodes_engine.values import Request
 
 BEGIN = 1_700_000_000
@@ -85,21 +87,30 @@ class Pass:
 Event = Submit | Ask | Schedule | Finish | Requeue | Native | Cancel | Flip | Resize | Pass
 
 
+@st.composite
 def streams(
-    max_size: int = 30, walltimes: farms.Walltimes = farms.ENDING + farms.ENDLESS
-) -> st.SearchStrategy[list[Event]]:
+    draw: Draw, max_size: int = 30, walltimes: farms.Walltimes = farms.ENDING + farms.ENDLESS
+) -> list[Event]:
     """A stream of mostly submissions and passes; the requests have no ids yet."""
+    events: list[Event] = draw(st.lists(_events(walltimes), min_size=max_size // 2, max_size=max_size))
+    return events
+
+
+@st.composite
+def crowds(draw: Draw, max_size: int = 50) -> list[Event]:
+    """A stream in which more is asked for than runs, and everything that runs will end."""
+    events: list[Event] = draw(st.lists(_crowding_events(), min_size=max_size // 2, max_size=max_size))
+    return events
+
+
+@cache
+def _events(walltimes: farms.Walltimes) -> st.SearchStrategy[Event]:
     some = st.integers(0, 20)
     request = farms.requests(BEGIN, walltimes)
-    event: st.SearchStrategy[Event] = st.one_of(
-        st.builds(Submit, request),
-        st.builds(Submit, request),
-        st.builds(Submit, request),
-        st.builds(Submit, request),
-        st.builds(Submit, request),
+    return st.one_of(
+        *[st.builds(Submit, request)] * 5,
         st.builds(Ask, request),
-        st.just(Schedule()),
-        st.just(Schedule()),
+        *[st.just(Schedule())] * 2,
         st.builds(Finish, some),
         st.builds(Finish, some),
         st.builds(Cancel, some),
@@ -111,17 +122,15 @@ def streams(
         ),
         st.builds(Pass, st.sampled_from([1, 59, 60, 600, 5000, 86400])),
     )
-    return st.lists(event, min_size=max_size // 2, max_size=max_size)
 
 
-def crowds(max_size: int = 50) -> st.SearchStrategy[list[Event]]:
-    """A stream in which more is asked for than runs, and everything that runs will end."""
+@cache
+def _crowding_events() -> st.SearchStrategy[Event]:
     request = farms.requests(BEGIN, farms.ENDING)
-    event: st.SearchStrategy[Event] = st.one_of(
+    return st.one_of(
         *[st.builds(Submit, request)] * 6,
         st.builds(Ask, request),
         *[st.just(Schedule())] * 2,
         st.builds(Finish, st.integers(0, 20)),
         st.builds(Pass, st.sampled_from([1, 60, 600])),
     )
-    return st.lists(event, min_size=max_size // 2, max_size=max_size)
