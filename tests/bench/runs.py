@@ -13,6 +13,8 @@ from pathlib import Path
 from threading import Timer
 
 PROGRAMS = Path(sys.executable).parent
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+"""Programs keep their bytecode, as those that are installed have theirs."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ def run(argv: Sequence[str | Path], limit: float) -> Run:
     """Run a program to its end. Raises RunError; after `limit` seconds it is ended."""
     with tempfile.TemporaryFile("w+") as out:
         begun = time.monotonic()
-        process = subprocess.Popen(argv, stdout=out, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(argv, stdout=out, stderr=subprocess.STDOUT, env=ENVIRONMENT)
         timer = Timer(limit, process.kill)
         timer.start()
         _, status, usage = os.wait4(process.pid, 0)
