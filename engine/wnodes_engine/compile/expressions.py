@@ -39,9 +39,9 @@ PLAIN: Final = frozenset((*_WHO, *_WHAT))
 """Attributes that are read from the request as they are."""
 
 _FARM: Final = {
-    "farm.cores": "s.tree.live.amount[0][0]",
-    "farm.memory": "s.tree.live.amount[1][0]",
-    "farm.gpus": "s.tree.live.amount[2][0]",
+    "farm.cores": "s.up[0]",
+    "farm.memory": "s.up[1]",
+    "farm.gpus": "s.up[2]",
     "farm.used.cores": "s.tree.held[0][0]",
     "farm.waiting": "len(s.waiters)",
     "share.nominal.cores": "s.tree.live.amount[0][leaf]",

@@ -113,7 +113,7 @@ def waiting_quota_full(state: State, claim: Claim) -> bool:
 
 def beyond_most(state: State, claim: Claim) -> bool:
     """Whether the claim asks more of some resource than its share can ever have."""
-    most, leaf = state.tree.configured.most, claim.leaf
+    most, leaf = state.tree.most, claim.leaf
     for resource, ask in claim.asks:
         if ask > most[resource][leaf]:
             return True

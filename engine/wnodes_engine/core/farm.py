@@ -211,13 +211,13 @@ class Farm:
         """The capacity of all nodes, up or not."""
         return _total(self.nodes)
 
-    def up_nodes(self) -> list[Node]:
-        """The nodes that take new work."""
-        return [node for node, up in zip(self.nodes, self.up, strict=True) if up]
+    def taking(self) -> Amounts:
+        """The capacity of the nodes that take new work."""
+        return _total(node for node, up in zip(self.nodes, self.up, strict=True) if up)
 
     def live(self) -> Amounts:
         """The capacity of the nodes that are up, and what is still held on the others."""
-        total = list(_total(self.up_nodes()))
+        total = list(self.taking())
         for i, node in enumerate(self.nodes):
             if not self.up[i]:
                 held = node.cores - self.cores[i]

@@ -15,7 +15,7 @@ from wnodes_engine.core.endings import Endings
 from wnodes_engine.core.farm import Farm, Part, Where
 from wnodes_engine.core.meters import Hours
 from wnodes_engine.core.policy import CompiledPolicy
-from wnodes_engine.core.tree import Amounts, ShareTree
+from wnodes_engine.core.tree import ShareTree
 from wnodes_engine.core.windows import LocalTime, local_time
 from wnodes_engine.language.vocabulary import RESOURCES
 from wnodes_engine.values import Node, Placement, Request
@@ -72,6 +72,8 @@ class Ledger:
         self._minute = -1
         self._zone = ZoneInfo(policy.checked.time_zone)
         self.fresh_farm(nodes)
+        self.up = self.farm.taking()
+        """The capacity of the nodes that are up, by resource: what policies call `farm.cores` and so on."""
         self.tree = ShareTree(shares, self.farm.configured(), self.farm.live())
 
     # --------------------------------------------------------------- the nodes
@@ -124,17 +126,15 @@ class Ledger:
 
     def resize(self) -> None:
         """The farm's capacity or the open windows have changed: work out all amounts and bounds anew."""
+        self.up = self.farm.taking()
         changes: dict[int, Portions] = {}
-        for i, window in enumerate(self.policy.checked.windows):
+        windows = self.policy.checked.windows
+        for i, window in enumerate(windows):
             if self.time.open >> i & 1:
                 changes.update(window.shares)
         self.version += 1
-        self.tree.resize(self.farm.configured(), self.farm.live(), changes)
-
-    @property
-    def capacity(self) -> Amounts:
-        """The live capacity, by resource."""
-        return tuple(amount[0] for amount in self.tree.live.amount)
+        others = [window.shares for window in windows if window.shares]
+        self.tree.resize(self.farm.configured(), self.farm.live(), changes, others)
 
     def tiers(self, rules: int) -> tuple[tuple[int, ...], ...]:
         """The node classes open to a request that meets these node rules: preferred, neutral, avoided."""

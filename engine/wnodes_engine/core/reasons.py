@@ -5,14 +5,14 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from wnodes_engine.check.checked import UNLIMITED
+from wnodes_engine.check.checked import UNLIMITED, Quota
 from wnodes_engine.core.claim import Claim
 from wnodes_engine.core.farm import Part, Where
 from wnodes_engine.core.ledger import HS23
 from wnodes_engine.core.limits import least_hs23, quota_states
-from wnodes_engine.core.placement import count_room, place
+from wnodes_engine.core.placement import count_room, meets_downtime, place
 from wnodes_engine.core.policy import Refusal, Refused
-from wnodes_engine.core.wording import amount, duration
+from wnodes_engine.core.wording import amount, duration, size
 from wnodes_engine.language.source import Span
 from wnodes_engine.language.vocabulary import RESOURCES
 from wnodes_engine.values import Code, Reason, Request
@@ -42,7 +42,7 @@ def denials(
         spec = state.policy.meters[meter]
         if bound is None or spec.quota is None:
             continue
-        if asked > bound and not (spec.quota.nodes is not None):
+        if asked > bound and spec.quota.nodes is None and spec.quota.condition.window is None:
             reasons.append(_over(state, spec, key, 0, asked, bound, alone=True))
         elif held + asked > bound and spec.quota.denies:
             reasons.append(_over(state, spec, key, held, asked, bound))
@@ -132,7 +132,7 @@ def _refused(state: State, refusal: Refusal) -> Reason:
 
 def _never(state: State, claim: Claim) -> list[Reason]:
     reasons = []
-    most = state.tree.configured.most
+    most = state.tree.most
     asks = list(claim.asks)
     if state.policy.tracks_hs23:
         asks.append((HS23, least_hs23(state, claim)))
@@ -183,7 +183,7 @@ def _over(
     if spec.window:
         held, asked, bound, short = (-(-value // _HOUR) for value in (held, asked, bound, short))
     if quota.nodes is not None:
-        whom = "these nodes"
+        whom = "its group of nodes"
     elif quota.key == "share" and isinstance(key, int):
         whom = f"share {state.tree.shares[key].path}"
     else:
@@ -202,13 +202,30 @@ def _over(
     return _at(
         Code.QUOTA,
         message,
-        f"quota for {'each ' if quota.value is None and quota.nodes is None else ''}{quota.key}: "
-        f"{resource} <= {bound}",
+        _quota_as_written(state, quota, spec, bound),
         spec.ceiling.span,
         resource=resource,
         limit=bound,
         current=asked if alone else held,
         short=short,
+    )
+
+
+def _quota_as_written(state: State, quota: Quota, spec: MeterSpec, bound: int) -> str:
+    """The ceiling as the policy has it, without the share and the conditions that it is for."""
+    if quota.nodes is not None:
+        named = ", ".join(f'"{pattern}"' for pattern in quota.nodes.patterns)
+        having = ", ".join(f'"{name}"' for name in quota.nodes.properties)
+        whom = f"nodes {named or 'all'}{f' with {having}' if having else ''}"
+    elif quota.value is None:
+        whom = f"each {quota.key}"
+    elif isinstance(quota.value, int):
+        whom = f"share {state.tree.shares[quota.value].path}"
+    else:
+        whom = f'{quota.key} "{quota.value}"'
+    most = size(bound) if spec.resource in ("memory", "disk") else f"{bound}"
+    return (
+        f"quota for {whom}: {spec.resource} <= {most}{f' per {duration(spec.window)}' if spec.window else ''}"
     )
 
 
@@ -242,7 +259,9 @@ def _share_full(state: State, claim: Claim, where: Where | None) -> list[Reason]
 
 def _no_node(state: State, claim: Claim, now: int) -> Reason:
     room = 0 if claim.parts == 1 else count_room(state, claim, now)
-    if claim.parts == 1:
+    if meets_downtime(state, claim, now) and place(state, claim._replace(walltime=0), now) is not None:
+        message = f"the nodes with room go down before its walltime, {duration(claim.walltime)}, is over"
+    elif claim.parts == 1:
         message = f"no node that may take it has {_parts(claim.part, claim.parts)} free now"
     else:
         message = f"the nodes that may take it have room for {room} of {_parts(claim.part, claim.parts)} now"

@@ -72,6 +72,9 @@ def _limits(amount: Sequence[int], bounds: Mapping[str, Bound]) -> list[int]:
     return limits
 
 
+Changes = Mapping[int, Portions]
+"""By share: other portions than the policy's own, while a window is open."""
+
 Levels = tuple[tuple[int, int, int], ...]
 """(share, what it never lends, what it can count on or borrow beyond that), from the top down."""
 
@@ -81,7 +84,7 @@ class Worth:
 
     __slots__ = ("amount", "levels", "local", "most", "s")
 
-    def __init__(self, shares: Sequence[Share], capacity: Amounts, changes: Mapping[int, Portions]) -> None:
+    def __init__(self, shares: Sequence[Share], capacity: Amounts, changes: Changes) -> None:
         """`changes` replaces the portions of some shares: what a time window says of them."""
         count, width = len(shares), range(len(RESOURCES))
         self.amount = [[0] * count for _ in width]
@@ -139,15 +142,15 @@ class ShareTree:
     `used` is what one level up sees of a share's use (U); `held` is all that its subtree holds.
     """
 
-    __slots__ = ("configured", "held", "live", "paths", "shares", "used")
+    __slots__ = ("held", "live", "most", "paths", "shares", "used")
 
     def __init__(self, shares: Sequence[Share], configured: Amounts, live: Amounts) -> None:
-        """Start with nothing in use; `configured` and `live` are capacities by resource."""
+        """Start with nothing in use and no window open; capacities are by resource."""
         self.shares = tuple(shares)
         self.paths = tuple(self._path(share) for share in shares)
         self.used = [[0] * len(shares) for _ in RESOURCES]
         self.held = [[0] * len(shares) for _ in RESOURCES]
-        self.resize(configured, live, {})
+        self.resize(configured, live, {}, ())
 
     def _path(self, share: Share) -> tuple[int, ...]:
         """The share and its ancestors, the farm last."""
@@ -157,10 +160,19 @@ class ShareTree:
             path.append(share.index)
         return tuple(path)
 
-    def resize(self, configured: Amounts, live: Amounts, changes: Mapping[int, Portions]) -> None:
-        """Take a new capacity, or the portions of a time window; what is in use stays."""
-        self.configured = Worth(self.shares, configured, changes)
+    def resize(
+        self, configured: Amounts, live: Amounts, changes: Changes, windows: Sequence[Changes]
+    ) -> None:
+        """Take a new capacity, or the portions of the windows that are open; what is in use stays.
+
+        `changes` are those of the windows open now, `windows` those of each window. What a share could ever
+        have is the most of any time: a request that has to wait for the day is not denied by night.
+        """
         self.live = Worth(self.shares, live, changes)
+        ever = [Worth(self.shares, configured, then).most for then in ({}, changes, *windows)]
+        self.most = [
+            [max(amounts) for amounts in zip(*by_share, strict=True)] for by_share in zip(*ever, strict=True)
+        ]
         for r in range(len(RESOURCES)):
             held, used, local = self.held[r], self.used[r], self.live.local[r]
             for share in reversed(self.shares):
@@ -172,7 +184,7 @@ class ShareTree:
         """A tree with the same use, to try things on; what the shares are worth is not copied."""
         twin = ShareTree.__new__(ShareTree)
         twin.shares, twin.paths = self.shares, self.paths
-        twin.configured, twin.live = self.configured, self.live
+        twin.most, twin.live = self.most, self.live
         twin.used = [used.copy() for used in self.used]
         twin.held = [held.copy() for held in self.held]
         return twin
