@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 from wnodes_engine import __version__
+from wnodes_engine.commands.guard import guarded
 from wnodes_engine.wire import RequestForm, WireError, convert
 
 from wnodes_daemon import shown
@@ -24,11 +25,13 @@ _NAMES: Final = ("project", "queue", "account", "flavour", "image", "name")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """0 if it was done, 1 if it was refused or there is no daemon, 2 for misuse."""
-    args = _parser().parse_args(argv)
+    return guarded("wnodes", lambda: _asked(_parser().parse_args(argv)))
+
+
+def _asked(args: Namespace) -> int:
     try:
         with Client(args.daemon) as client:
             status: int = args.run(client, args)
-            sys.stdout.flush()
             return status
     except ApiError as error:
         if args.json:
@@ -43,8 +46,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ValueError as error:
         sys.stderr.write(f"wnodes: {error}\n")
         return 2
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 1
 
 

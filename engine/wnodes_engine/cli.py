@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from importlib import import_module
-from io import TextIOWrapper
 from typing import Final
 
 from wnodes_engine import __version__
+from wnodes_engine.commands.guard import guarded
 
 COMMANDS: Final = {
     "check": "is this policy sound, by itself and at this site?",
@@ -20,26 +19,11 @@ COMMANDS: Final = {
 }
 """Each subcommand is the module of its name in `commands`."""
 
-INTERRUPTED: Final = 130
-BROKEN_PIPE: Final = 141
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one subcommand; exits with 2 where the command line is wrong."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):  # a policy's text may not fit the terminal's encoding
-            stream.reconfigure(errors="backslashreplace")
-    try:
-        status = _run(arguments)
-        sys.stdout.flush()
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except BrokenPipeError:
-        # Who read our output went away: nothing may be left to be flushed at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return BROKEN_PIPE
-    return status
+    return guarded("wnodes-policy", lambda: _run(arguments))
 
 
 def _run(arguments: list[str]) -> int:
