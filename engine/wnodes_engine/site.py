@@ -73,7 +73,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Daemon:
-    """What wnodesd is told: `store` a file or a URL, `tick` and `settle` in seconds; paths are absolute.
+    """What wnodesd is told: `store` is a file, `tick` and `settle` in seconds; paths are absolute.
 
     `settle` is how long the batch system must have answered before a submission whose answer was lost, and
     of which nothing is seen, is made again. Without a socket the daemon listens on `host` and `port`.
@@ -86,8 +86,6 @@ class Daemon:
     tick: float = 1.0
     settle: int = 300
     limits: Limits = Limits()
-    admins: frozenset[str] = frozenset()
-    submitters: frozenset[str] = frozenset()
     log: str = "info"
 
 
@@ -259,7 +257,5 @@ def _daemon(spec: Mapping[str, Any], folder: Path) -> Daemon:
         store=store if "://" in store else str(folder / store),
         socket=folder / path if path is not None else None,
         limits=Limits(**spec.get("limits", {})),
-        admins=frozenset(spec.get("admins", ())),
-        submitters=frozenset(spec.get("submitters", ())),
         **said,
     )
