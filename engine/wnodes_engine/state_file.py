@@ -32,6 +32,7 @@ from wnodes_engine.values import Image, Node, Outcome, Placement, Request
 from wnodes_engine.wire import Known, RequestForm, WireError, to_image, to_request
 
 _RANGES: Final = re.compile(r"\[([^]]*)\]")
+_END_OF_TIME: Final = 253_370_764_800  # 9999-01-01: behind it, local times run out of years
 
 
 def load_farm(path: str | Path) -> tuple[Node, ...]:
@@ -283,6 +284,9 @@ class _StateReader:
             moment = int(datetime.fromisoformat(text.upper()).timestamp())
         except (ValueError, OverflowError):
             self._refuse(f"there is no such moment as '{text}'", "look at the day and the hour", *where)
+            return 0
+        if not 0 <= moment < _END_OF_TIME:
+            self._refuse(f"{text} is no time at which a farm was", "the years are 1970 to 9998", *where)
             return 0
         if latest is not None and moment > latest:
             self._refuse(f"{text} is later than it can be", "it began before it was seen so", *where)

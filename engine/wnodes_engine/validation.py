@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
@@ -63,8 +63,22 @@ def _validator(schema: str) -> Any:
     # To JSON Schema 8.0 is an integer; to the types that documents are read as it is none.
     draft = jsonschema.Draft202012Validator
     whole = draft.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
-    ours: Any = jsonschema.validators.extend(draft, type_checker=whole)  # type: ignore[no-untyped-call]
+    ours: Any = jsonschema.validators.extend(  # type: ignore[no-untyped-call]
+        draft, {"uniqueItems": _unique_items}, type_checker=whole
+    )
     return ours(load_schema(schema), registry=Registry(retrieve=retrieve))  # type: ignore[call-arg]
+
+
+def _unique_items(
+    _validator: object, wanted: bool, items: object, _schema: object
+) -> Iterator[jsonschema.ValidationError]:
+    """The keyword `uniqueItems` in linear time: the library's own compares each entry with each other."""
+    from jsonschema import ValidationError
+
+    if wanted and isinstance(items, list):
+        forms = {json.dumps(item, sort_keys=True) for item in items}
+        if len(forms) < len(items):
+            yield ValidationError("the same entry stands here twice")
 
 
 def _say(error: jsonschema.ValidationError) -> list[Problem]:
@@ -73,6 +87,7 @@ def _say(error: jsonschema.ValidationError) -> list[Problem]:
 
     error = best_match(iter([error])) or error
     path: Keys = tuple(error.absolute_path)
+    told = _description(error)
     wanted: Any = error.validator_value
     value: Any = error.instance
     match error.validator:
@@ -91,7 +106,7 @@ def _say(error: jsonschema.ValidationError) -> list[Problem]:
             return [Problem(path, f"either {keys} has to be here, and not both")]
         case "type":
             names = [_TYPES.get(name, name) for name in ([wanted] if isinstance(wanted, str) else wanted)]
-            return [Problem(path, f"this has to be {' or '.join(names)}, not {_shown(value)}")]
+            return [Problem(path, f"this has to be {' or '.join(names)}, not {_shown(value)}", told)]
         case "enum":
             words = [str(word) for word in wanted]
             near = _meant(str(value), words)
@@ -99,7 +114,6 @@ def _say(error: jsonschema.ValidationError) -> list[Problem]:
         case "const":
             return [Problem(path, f"this has to be {_shown(wanted)}, not {_shown(value)}")]
         case "pattern":
-            told = error.schema.get("description") if isinstance(error.schema, Mapping) else None
             return [Problem(path, f"{_shown(value)} is not of the right form", told)]
         case "propertyNames":
             return [Problem(path, f"{_shown(value)} is not a usable key", None, at_key=True)]
@@ -117,8 +131,19 @@ def _say(error: jsonschema.ValidationError) -> list[Problem]:
             return [Problem(path, f"this is too long: at most {wanted}")]
         case "uniqueItems":
             return [Problem(path, "the same entry stands here twice", "keep one of the two")]
+        case "anyOf" | "oneOf":
+            return [Problem(path, f"{_shown(value)} is not of the right form", told)]
         case _:
             return [Problem(path, uncapitalised(error.message))]
+
+
+def _description(error: Any) -> str | None:
+    """What the schema says the value should be; for a branch of `anyOf`, what it says of all branches."""
+    while error is not None:
+        if isinstance(error.schema, Mapping) and (told := error.schema.get("description")):
+            return str(told)
+        error = error.parent if error.parent is not None and not error.relative_path else None
+    return None
 
 
 _TYPES: Final = {

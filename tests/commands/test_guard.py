@@ -28,10 +28,9 @@ def test_output_that_has_nowhere_to_go_ends_a_command_quietly(
     if "true" in redirection:
         command = "workload --jobs 9999"  # enough for the pipe to be found broken
     (tmp_path / "t.policy").write_text(SOUND)
+    shell = ["/bin/bash", "-c"]
     line = f"{sys.executable} -m wnodes_engine.cli {command.replace('FILE', 't.policy')} {redirection}"
-    done = subprocess.run(
-        ["/bin/bash", "-c", line], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([*shell, line], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == status
     assert done.stderr.strip() == said
 
