@@ -16,6 +16,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from wnodes_engine.files import read_bytes
 from wnodes_engine.findings import Finding
 from wnodes_engine.language.source import Span
 from wnodes_engine.validation import Keys, problems, uncapitalised
@@ -133,12 +134,12 @@ def _findings(value: object, schema: str, positions: Positions) -> list[Finding]
 def read_text(path: str | Path, *, largest: int = LARGEST) -> str:
     """The text of a UTF-8 file of at most `largest` bytes. Raises DocumentError."""
     try:
-        with Path(path).open("rb") as file:
-            data = file.read(largest + 1)
+        data = read_bytes(Path(path), largest + 1)
     except (OSError, ValueError) as error:
-        raise _unreadable(path, getattr(error, "strerror", None) or str(error)) from None
+        why = getattr(error, "strerror", None) or str(error)
+        raise _unreadable(path, why, "look at its name and its permissions") from None
     if len(data) > largest:
-        raise _unreadable(path, f"it is larger than {largest >> 20} MiB")
+        raise _unreadable(path, f"it is larger than {largest >> 20} MiB", "is it the file that you meant?")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -318,5 +319,5 @@ def _refused(code: str, message: str, span: Span, mend: str | None) -> DocumentE
     return DocumentError([Finding(code, message, span, help=mend)])
 
 
-def _unreadable(path: str | Path, why: str) -> DocumentError:
-    return _refused("E190", f"cannot read {path}: {uncapitalised(why)}", _start_of(str(path)), None)
+def _unreadable(path: str | Path, why: str, mend: str) -> DocumentError:
+    return _refused("E190", f"cannot read {path}: {uncapitalised(why)}", _start_of(str(path)), mend)

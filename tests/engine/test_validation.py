@@ -1,4 +1,4 @@
-"""What breaks a schema is told in the words of whoever wrote the document, with the mend, and in little time."""
+"""What breaks a schema is told in the words of its author, with the mend, and in little time."""
 
 import pytest
 from wnodes_engine.validation import problems

@@ -111,7 +111,7 @@ def test_json_says_the_same_as_yaml(tmp_path):
         ("now: 2026-03-01T12:00:00+01:00", "now: 2026-03-01T12:00:00", 2, "not of the right form"),
         ("now: 2026-03-01T12:00:00+01:00", "now: 2026-13-01T12:00:00Z", 2, "no such moment"),
         ("now: 2026-03-01T12:00:00+01:00", "now: noon", 2, "not of the right form"),
-        ("now: 2026-03-01T12:00:00+01:00", "now: 9999-12-31T23:59:59-23:59", 2, "no time at which a farm was"),
+        ("now: 2026-03-01T12:00:00+01:00", "now: 9999-12-31T23:59:59-23:59", 2, "no time at which"),
         ("submitted: 2026-03-01T09:00:00Z", "submitted: 0001-01-01T00:00:00+23:59", 13, "no time at which"),
         ("submitted: 2026-03-01T09:00:00Z", "submitted: 0000-00-00T00:00:00Z", 13, "no such moment"),
         ("now: 2026-03-01T12:00:00+01:00\n", "", 2, "'now' is missing"),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import stat
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from msgspec import structs
 
+from wnodes_engine.files import read_bytes
 from wnodes_engine.findings import Finding, Note, in_order
 from wnodes_engine.language.parser import LARGEST, parse
 from wnodes_engine.language.source import Source, Span, span_at
@@ -151,11 +151,9 @@ def _read(file: Path, shown: str, *, regular: bool = False) -> str:
     """The text of a file, at most LARGEST bytes of UTF-8; raises _UnreadableError."""
     nothing = Source(shown, "")
     try:
-        # Without O_NONBLOCK, opening a named pipe would wait for somebody to write to it.
-        with open(os.open(file, os.O_RDONLY | (os.O_NONBLOCK if regular else 0)), "rb") as opened:  # noqa: PTH123
-            if regular and not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
-                raise OSError("it is not a regular file")
-            raw = opened.read(LARGEST + 1)
+        if regular and file.exists() and not file.is_file():
+            raise OSError("it is not a regular file")
+        raw = read_bytes(file, LARGEST + 1)
     except (OSError, ValueError) as problem:
         why = getattr(problem, "strerror", None) or str(problem)
         message = f"`{shown}` cannot be read: {why[:1].lower()}{why[1:]}"
