@@ -124,7 +124,7 @@ def told(taken: Run, report: dict[str, Any]) -> str:
 
 
 def checks(bench: Bench) -> Iterator[Figure]:
-    """The check of a policy, each time by a new process; the first writes the bytecode, and does not count."""
+    """The check of a policy, by a new process each; the first writes the bytecode, and does not count."""
     for lines, times, target in ((100, 10, 0.25), (10_000, 1, 5.0)):
         path = bench.folder / f"{lines}.policy"
         path.write_text(long_policy(lines))

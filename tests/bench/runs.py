@@ -47,7 +47,8 @@ def run(argv: Sequence[str | Path], limit: float) -> Run:
     if wall >= limit:
         raise RunError(f"not done after {limit:.0f} s")
     if process.returncode != 0:
-        raise RunError(f"{Path(argv[0]).name} ended with {process.returncode}: {said[-300:].strip()}")
+        last = said.strip().rpartition("\n")[2]
+        raise RunError(f"{Path(argv[0]).name} ended with {process.returncode}: {last[:200]}")
     return Run(said, wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 
