@@ -32,6 +32,7 @@ from wnodes_engine.wire import Known
 from wnodes_daemon import listen, logs
 from wnodes_daemon.api import Context
 from wnodes_daemon.application import application
+from wnodes_daemon.grouping import Busy
 from wnodes_daemon.loop import Line, Loop
 from wnodes_daemon.plugins import PluginError, load_backends, unserved
 from wnodes_daemon.service import Service
@@ -132,31 +133,47 @@ class _Running:
         self._known = Known.of(parts.site)
         self._lines = {name: Line(backend) for name, backend in parts.backends.items()}
         self._stop = asyncio.Event()
+        self._server: _Server | None = None
         self._reloads: set[asyncio.Task[None]] = set()
+        self._reloading = asyncio.Lock()
 
     async def run(self) -> None:
         """Until a signal says so."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
+        loop.add_signal_handler(signal.SIGHUP, lambda: None)  # what has just been read need not be read anew
         serving = asyncio.create_task(self._serve())
         stopping = asyncio.create_task(self._stop.wait())
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if not serving.done():
             _log.info("ending")
-            serving.cancel()
+            if self._server is None:
+                serving.cancel()
+            else:
+                self._server.should_exit = True  # it answers the calls that are under way
         stopping.cancel()
         with suppress(asyncio.CancelledError):
             await serving
 
     async def _serve(self) -> None:
+        try:
+            try:
+                nodes = await self._first_look()
+            except BaseException:
+                self._parts.store.close()
+                raise
+            await self._work(nodes)
+        finally:
+            for line in self._lines.values():
+                await line.backend.close()
+            listen.unbind(self._parts.bound)
+            _log.info("ended")
+
+    async def _work(self, nodes: Sequence[Node]) -> None:
         parts, daemon = self._parts, self._site.daemon
         service = Service(
-            parts.policy,
-            await self._first_look(),
-            parts.store,
-            tuple(self._lines),
-            most_waiting=daemon.limits.waiting,
+            parts.policy, nodes, parts.store, tuple(self._lines), most_waiting=daemon.limits.waiting
         )
         work = Loop(service, self._lines, tick=daemon.tick, settle=daemon.settle)
         context = Context(service, self._known, daemon.limits, self._backend_views)
@@ -173,9 +190,7 @@ class _Running:
         )
         try:
             await service.recover()
-            asyncio.get_running_loop().add_signal_handler(
-                signal.SIGHUP, lambda: self._reloads.add(asyncio.create_task(self._reload(service)))
-            )
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._begin_reload, service)
             _log.info(
                 "serving",
                 extra={
@@ -190,16 +205,14 @@ class _Running:
                 _log.warning("machines win their cores, but nothing boots them", extra={"executor": target})
             _log.warning("whoever reaches the socket is believed: requests say themselves whose they are")
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(server.serve(sockets=[parts.bound]))
-                tasks.create_task(work.run())
+                working = tasks.create_task(work.run())
+                self._server = server
+                # A copy, which the server closes: ours keeps the address until all is written.
+                await server.serve(sockets=[parts.bound.dup()])
+                working.cancel()
         finally:
-            server.should_exit = True
             await work.close()
-            for line in self._lines.values():
-                await line.backend.close()
             await service.close()
-            listen.unbind(parts.bound)
-            _log.info("ended")
 
     async def _first_look(self) -> list[Node]:
         """The nodes of all backends: without them nothing can be decided, so this is waited for."""
@@ -209,7 +222,8 @@ class _Running:
             while True:
                 try:
                     snapshot = await line.snapshot(int(time.time()))
-                except BackendUnavailable:
+                except BackendUnavailable as error:
+                    line.complain(error)
                     await asyncio.sleep(pause)
                     pause = min(2 * pause, _LONGEST_PAUSE)
                 else:
@@ -217,16 +231,24 @@ class _Running:
                     break
         return list(nodes.values())
 
+    def _begin_reload(self, service: Service) -> None:
+        task = asyncio.create_task(self._reload(service))
+        self._reloads.add(task)
+        task.add_done_callback(self._reloads.discard)
+
     async def _reload(self, service: Service) -> None:
         """Take up the policy as it is now, if it is sound; else the old one goes on."""
         try:
-            policy = await asyncio.to_thread(load_policy, self._site)
-            check_routes(policy, self._lines)
-            await service.reload(policy)
+            async with self._reloading:  # the last to be read is the last to be taken
+                policy = await asyncio.to_thread(load_policy, self._site)
+                check_routes(policy, self._lines)
+                await service.reload(policy)
         except DocumentError as error:
             _log.error("the new policy is not sound", extra={"findings": [_line(f) for f in error.findings]})
-        except (StartError, StoreUnavailable) as error:
+        except (StartError, StoreUnavailable, Busy) as error:
             _log.error("the new policy is not taken", extra={"error": str(error)})
+        except Exception:
+            _log.exception("the new policy is not taken")
         else:
             _log.info("the policy was reloaded", extra={"digest": policy.digest})
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 import signal
+import socket
 import threading
 from collections import Counter, defaultdict
 from typing import Any
 
 import pytest
-from sites.running import Site, form, until
+from sites.running import PATIENCE, Site, form, until
 from wnodes_daemon.client import ApiError, Client, Unreachable
 from wnodes_daemon.main import main
 from wnodes_daemon.records import State
@@ -206,3 +207,21 @@ def test_a_daemon_that_cannot_run_says_why_and_how_to_mend_it(
     spoil(site)
     assert main(["--config", str(site.file)]) == 1
     assert said in capsys.readouterr().err
+
+
+def test_a_call_under_way_is_answered_before_the_daemon_ends(site: Site) -> None:
+    site.start()
+    body = b'{"kind":"job","origin":"local","user":"ada","group":"lab"}'
+    head = b"POST /v1/requests HTTP/1.1\r\nhost: w\r\ncontent-type: application/json\r\n"
+    with socket.socket(socket.AF_UNIX) as call:
+        call.settimeout(PATIENCE)
+        call.connect(str(site.folder / "wnodesd.sock"))
+        call.sendall(head + b"content-length: %d\r\nexpect: 100-continue\r\n\r\n" % len(body))
+        assert call.recv(100).startswith(b"HTTP/1.1 100")  # the daemon is reading
+        assert site.process is not None
+        site.process.send_signal(signal.SIGTERM)
+        until(lambda: any(line["event"] == "ending" for line in site.log()))
+        call.sendall(body)
+        assert call.recv(1000).startswith(b"HTTP/1.1 201")
+    assert site.process.wait(PATIENCE) == 0
+    assert not (site.folder / "wnodesd.sock").exists()
