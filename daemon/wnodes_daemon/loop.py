@@ -11,6 +11,7 @@ import logging
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Final, TypeVar
 
+import msgspec
 from wnodes_engine.backend import (
     Action,
     ActionOutcome,
@@ -21,6 +22,7 @@ from wnodes_engine.backend import (
     Snapshot,
     Verdict,
 )
+from wnodes_engine.values import Node
 
 from wnodes_daemon.grouping import Busy, Grouped
 from wnodes_daemon.reconcile import Plan, compare
@@ -48,28 +50,36 @@ class Line:
         self.answering_since: int | None = None
         self.last_error = ""
         self.in_hand: set[str] = set()
+        self.tried: dict[str, int] = {}
+        """When submissions were made of which nobody knows what became of them, by key."""
         self.missing: frozenset[str] = frozenset()
         self.slots = asyncio.Semaphore(_AT_ONCE)
         self.release: Grouped[JobRef, ActionOutcome] = Grouped(self._release)
+        self._nodes: dict[str, Node] = {}
 
     async def _release(self, refs: list[JobRef]) -> Sequence[ActionOutcome]:
         outcomes = await ask(self.backend.act(Action.RELEASE, refs), f"{self.name}: release")
         return [outcomes.get(ref, _UNTOLD) for ref in refs]
 
     async def snapshot(self, now: int) -> Snapshot:
-        """Ask for the whole farm, and remember whether it answered. Raises BackendUnavailable."""
+        """Ask for the whole farm; a node that is not shown any more is down. Raises BackendUnavailable."""
         try:
             snapshot = await ask(self.backend.snapshot(), f"{self.name}: snapshot")
-        except BackendUnavailable as error:
-            if not self.last_error:
-                _log.warning("a backend does not answer", extra={"backend": self.name, "error": str(error)})
-            self.last_error, self.answering_since = str(error), None
+        except BackendUnavailable:
+            self.answering_since = None
             raise
         if self.answering_since is None:
             _log.info("a backend answers", extra={"backend": self.name, "nodes": len(snapshot.nodes)})
             self.answering_since = now
-        self.last_error = ""
-        return snapshot
+        gone = {name: msgspec.structs.replace(node, up=False) for name, node in self._nodes.items()}
+        self._nodes = gone | {node.name: node for node in snapshot.nodes}
+        return msgspec.structs.replace(snapshot, nodes=tuple(self._nodes.values()))
+
+    def complain(self, error: BackendUnavailable) -> None:
+        """Remember what it did not answer; it is told once, until all is well again."""
+        if not self.last_error:
+            _log.warning("a backend does not answer", extra={"backend": self.name, "error": str(error)})
+        self.last_error = str(error)
 
 
 class Loop:
@@ -143,6 +153,7 @@ class Loop:
                 await self._service.refuse(dispatch.key, f"{line.name} refused the job: {answer.message}")
                 _log.warning("refused by the backend", extra={**said, "error": answer.message})
             else:
+                line.tried[dispatch.key] = self._service.now()
                 _log.warning("a submission is unknown", extra={**said, "error": answer.message})
         except (BackendUnavailable, StoreUnavailable, Busy) as error:
             _log.warning("a dispatch is unfinished", extra={**said, "error": str(error)})
@@ -187,8 +198,12 @@ class Loop:
         while True:
             try:
                 await self._watch(line)
+                line.last_error = ""
                 pause = self._tick
-            except (BackendUnavailable, StoreUnavailable, Busy):
+            except BackendUnavailable as error:
+                line.complain(error)
+                pause = min(2 * pause, _LONGEST_PAUSE)
+            except (StoreUnavailable, Busy):
                 pause = min(2 * pause, _LONGEST_PAUSE)
             except Exception:  # a driver's mistake must not end the daemon
                 _log.exception("a look at a backend went wrong", extra={"backend": line.name})
@@ -208,11 +223,13 @@ class Loop:
         for node in service.see_nodes(snapshot.nodes):
             _log.info("a node has changed", extra={"node": node.name, "up": node.up})
         dispatches = [service.dispatches[key] for key in recorded if key in service.dispatches]
+        line.tried = {key: at for key, at in line.tried.items() if key in service.dispatches}
         plan = compare(
             dispatches,
             service.given_up,
             snapshot.jobs,
             cancelling={d.request for d in dispatches if service.entries[d.request].cancelling},
+            tried=line.tried,
             answering_since=line.answering_since or service.now(),
             now=service.now(),
             settle=self._settle,

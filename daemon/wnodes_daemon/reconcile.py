@@ -38,14 +38,15 @@ def compare(
     jobs: Iterable[Job],
     *,
     cancelling: Container[int],
+    tried: Mapping[str, int],
     answering_since: int,
     now: int,
     settle: int,
 ) -> Plan:
     """The plan for one backend, from dispatches that were recorded before the jobs were listed.
 
-    The batch system has answered since `answering_since`; a submission without a trace is given up `settle`
-    seconds later.
+    The batch system has answered since `answering_since`, and submissions of which nothing is known were made
+    when `tried` says; one without a trace is given up `settle` seconds after both.
     """
     plan = Plan()
     by_key = {job.ref.key: job for job in jobs}
@@ -56,7 +57,7 @@ def compare(
         if job is None:
             if dispatch.step is not Step.SUBMITTING:
                 plan.missing.append(dispatch)
-            elif now - max(dispatch.created, answering_since) > settle:
+            elif now - max(tried.get(dispatch.key, dispatch.created), answering_since) > settle:
                 plan.give_up.append(dispatch)
         elif dispatch.ref is None:
             plan.found.append((dispatch, job.ref))

@@ -81,6 +81,7 @@ class Service:
         self._clock = clock
         self._now = 0
         self._next_id = 1
+        self._arriving = 0
         self._writer = ThreadPoolExecutor(1, "store-writer")
         self._readers = ThreadPoolExecutor(4, "store-reader")
         self._commands: Grouped[Callable[[Changes], Any], Any] = Grouped(self._perform, most=256)
@@ -127,14 +128,18 @@ class Service:
         A request that the policy denies comes back in the state `denied` and with the id 0: it is not kept.
         Raises Busy and StoreUnavailable; then none of them was taken in.
         """
-        if len(self.state.waiting) + len(requests) > self._most_waiting:
+        if len(self.state.waiting) + self._arriving + len(requests) > self._most_waiting:
             raise Busy
 
         def command(changes: Changes) -> list[Entry]:
             now = self.now()
             return [self._admit(request, now, changes) for request in requests]
 
-        entries = await self._do(command)
+        self._arriving += len(requests)
+        try:
+            entries = await self._do(command)
+        finally:
+            self._arriving -= len(requests)
         self.work_to_do.set()
         return entries
 
@@ -259,14 +264,22 @@ class Service:
         self.work_to_do.set()
 
     async def reload(self, policy: CompiledPolicy) -> None:
-        """Go on under another policy; what waits and is not admitted by it is denied."""
+        """Go on under another policy; what waits and is not admitted by it is denied.
+
+        Raises Busy and StoreUnavailable; then the old policy goes on.
+        """
+        old = self.policy
 
         def command(changes: Changes) -> None:
             entries, dispatches = list(self.entries.values()), list(self.dispatches.values())
             given_up = list(self.given_up.values())
             changes += self._rebuild(policy, self._next_id - 1, entries, dispatches, given_up)
 
-        await self._do(command)
+        try:
+            await self._do(command)
+        except StoreUnavailable:
+            self.policy = old  # the memory is made anew under it
+            raise
         self.work_to_do.set()
 
     async def close(self) -> None:
@@ -299,18 +312,19 @@ class Service:
         self._next_id = max(self._next_id, last_id + 1)
         for entry in entries:
             if (key := self.dispatch_of.get(entry.id)) is not None:
-                self._take_up(entry, self.dispatches[key])
+                dispatch = self.dispatches[key]
+                since = dispatch.created if dispatch.started is None else dispatch.started
+                allocation = self.state.start(entry.request, dispatch.placement, since)
+                share: str | None = allocation.share
             else:
                 decision = self.state.submit(entry.request, now)
+                share = decision.share
                 if decision.outcome is Outcome.DENY:
                     self._move(entry, changes, state=State.DENIED, decision=decision, ended=now)
+                    continue
+            if share != entry.share:  # the policy is another
+                self._move(entry, changes, share=share)
         return changes
-
-    def _take_up(self, entry: Entry, dispatch: Dispatch) -> None:
-        try:
-            self.state.start(entry.request, dispatch.placement, dispatch.started or dispatch.created)
-        except ValueError:
-            _log.error("the policy has no share for a running request", extra={"request": entry.id})
 
     # ------------------------------------------------------------ inside commands
 

@@ -22,7 +22,14 @@ def job(state: JobState, ref: JobRef = REF, started_at: int | None = None) -> Jo
 
 
 def plan(dispatch: Dispatch, *jobs: Job, **more: Any) -> Plan:
-    given: dict[str, Any] = {"cancelling": (), "answering_since": 0, "now": NOW, "settle": 300, **more}
+    given: dict[str, Any] = {
+        "cancelling": (),
+        "tried": {},
+        "answering_since": 0,
+        "now": NOW,
+        "settle": 300,
+        **more,
+    }
     return compare([dispatch], {}, jobs, **given)
 
 
@@ -67,6 +74,13 @@ def test_a_submission_is_given_up_only_when_the_batch_system_has_answered_for_lo
     assert bool(plan(dispatch, answering_since=answering_since).give_up) is gives_up
 
 
+@pytest.mark.parametrize(("tried", "gives_up"), [(699, True), (700, False)])
+def test_a_submission_that_was_long_in_coming_is_waited_for_from_when_it_was_made(
+    tried: int, gives_up: bool
+) -> None:
+    assert bool(plan(Dispatch("k", 1, "farm", (), 100), tried={"k": tried}).give_up) is gives_up
+
+
 @pytest.mark.parametrize("ref", [JobRef("farm", "8", "k", 100), JobRef("farm", "7", "k", 101)])
 def test_a_job_with_our_key_that_is_not_our_job_is_left_alone(ref: JobRef) -> None:
     planned = plan(made(Step.RUNNING), job(JobState.RUNNING, ref), cancelling={1})
@@ -81,7 +95,7 @@ def test_the_job_of_a_request_that_was_taken_back_is_cancelled(state: JobState) 
 def test_a_job_that_appears_after_it_was_given_up_is_cancelled() -> None:
     given_up = {"k": made(Step.GIVEN_UP, None)}
     planned = compare(
-        [], given_up, [job(JobState.HELD)], cancelling=(), answering_since=0, now=NOW, settle=300
+        [], given_up, [job(JobState.HELD)], cancelling=(), tried={}, answering_since=0, now=NOW, settle=300
     )
     assert planned == Plan(cancel=[REF])
 

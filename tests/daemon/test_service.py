@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from sites.running import POLICY
+from wnodes_daemon.grouping import Busy
 from wnodes_daemon.records import Change, Entry, Filter, State, Step
 from wnodes_daemon.service import Service
 from wnodes_daemon.store import Store, StoreUnavailable
@@ -24,7 +25,11 @@ CLOCK = [1000.0]
 
 @pytest.fixture(scope="module")
 def policy() -> CompiledPolicy:
-    checked, _ = check_policy(load_text(POLICY, "little.policy"))
+    return compiled(POLICY)
+
+
+def compiled(text: str) -> CompiledPolicy:
+    checked, _ = check_policy(load_text(text, "little.policy"))
     assert checked is not None
     return compile_policy(checked)
 
@@ -145,14 +150,57 @@ def test_what_waits_and_is_no_longer_admitted_is_denied_and_not_lost(
         service = make(policy, store)
         await service.submit([job(cores=8), job(cores=8)])
         assert len(await service.place()) == 1
-        strict, _ = check_policy(load_text(POLICY.replace("cores <= 12", "cores <= 4"), "little.policy"))
-        assert strict is not None
-        await service.reload(compile_policy(strict))
+        await service.reload(compiled(POLICY.replace("cores <= 12", "cores <= 4")))
         running, denied = await service.page(Filter())
         assert (running.state, denied.state) == (State.STARTING, State.DENIED)
         assert denied.decision is not None
         assert denied.decision.reasons
         assert service.shares()[0].used["cores"] == 8
+        await service.close()
+
+    asyncio.run(run())
+
+
+def test_a_new_policy_moves_requests_to_its_shares(policy: CompiledPolicy, store: FailingStore) -> None:
+    moved = POLICY.replace("share local 40% borrow any", "share home 40% borrow any")
+    moved = moved.replace("assign local", "assign home").replace("user in local", "user in home")
+
+    async def run() -> None:
+        service = make(policy, store)
+        await service.submit([job(cores=8), job(cores=8)])
+        assert len(await service.place()) == 1
+        await service.reload(compiled(moved))
+        assert [entry.share for entry in await service.page(Filter())] == ["home", "home"]
+        await service.close()
+
+    asyncio.run(run())
+
+
+def test_a_policy_that_cannot_be_recorded_is_not_taken(policy: CompiledPolicy, store: FailingStore) -> None:
+    async def run() -> None:
+        service = make(policy, store)
+        await service.submit([job(cores=8)])
+        store.full = True
+        with pytest.raises(StoreUnavailable):
+            await service.reload(compiled(POLICY.replace("cores <= 12", "cores <= 4")))
+        store.full = False
+        await service.recover()
+        assert service.policy is service.state.policy is policy
+        assert list(service.state.waiting) == ["1"]
+        await service.close()
+
+    asyncio.run(run())
+
+
+def test_the_queue_stays_within_its_bound_when_many_ask_at_one_time(
+    policy: CompiledPolicy, store: FailingStore
+) -> None:
+    async def run() -> None:
+        service = Service(policy, NODES, store, ("farm",), most_waiting=10)
+        asked = await asyncio.gather(*(service.submit([job()] * 4) for _ in range(5)), return_exceptions=True)
+        assert [isinstance(answer, Busy) for answer in asked] == [False, False, True, True, True]
+        assert len(service.state.waiting) == 8
+        await service.submit([job()] * 2)
         await service.close()
 
     asyncio.run(run())
