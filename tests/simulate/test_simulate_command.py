@@ -68,6 +68,7 @@ def test_nothing_depends_on_the_order_of_hashes(site):
     ("file", "text", "where", "said"),
     [
         ("log.swf", "1 0 -1 60 1\n", "log.swf:1:1", "a job has 18 fields"),
+        ("log.swf", "", "log.swf:1:1", "there is no job in this log"),
         ("log.swf", "\x00\x00\n", "log.swf:1:1", "the job number has to be a number"),
         ("farm.yaml", "nodes: [\n", "farm.yaml:2:1", "not YAML"),
         (

@@ -91,6 +91,7 @@ def test_layout_comments_and_fractions_do_not_matter(tmp_path, text):
             queue=st.integers(-1, LARGEST),
             partition=st.integers(-1, LARGEST),
         ),
+        min_size=1,
         max_size=20,
     )
 )
@@ -113,6 +114,10 @@ def test_what_is_written_reads_back(tmp_path_factory, jobs):
         (JOB.replace("60", "1-2"), 1, 8, "the run time has to be a number, not '1-2'", "-1"),
         (JOB.replace("60", "1_0"), 1, 8, "the run time has to be a number, not '1_0'", "-1"),
         (JOB.replace("60", "--"), 1, 8, "the run time has to be a number, not '--'", "-1"),
+        (JOB.replace("60", "--5"), 1, 8, "the run time has to be a number, not '--5'", "-1"),
+        ("", 1, 1, "there is no job in this log", "wnodes-policy workload"),
+        ("; MaxJobs: 0\n\n", 1, 1, "there is no job in this log", "wnodes-policy workload"),
+        (JOB + "\n" * 1_000_001, 1_000_002, 1, "1,000,000 lines in a row hold no job", "Workload Format"),
         (JOB.replace("60", "９"), 1, 8, r"not '\xef\xbc\x99'", "Workload Format"),
         (JOB.replace("60", "6\0"), 1, 8, r"not '6\x00'", "Workload Format"),
         (b"\x7fELF\x02\x01" + b"\0" * 400, 1, 1, "the job number has to be a number", "Workload Format"),

@@ -52,6 +52,7 @@ _NEEDED: Final = itemgetter(0, 1, 3, 4, 6, 7, 8, 9, 11, 12, 14, 15)
 _BLOCK: Final = 1 << 18
 _LONGEST_LINE: Final = 1 << 16
 _MOST_HEADERS: Final = 10_000
+_MOST_WITHOUT: Final = 1_000_000  # lines: a small .gz can hold billions of empty ones
 _PLAIN: Final = b"0123456789- \t\r\n"
 _WORD: Final = re.compile(rb"\S+")
 _NUMBER: Final = re.compile(rb"([-+]?[0-9]{1,15})(?:\.[0-9]*)?")
@@ -99,11 +100,14 @@ class SwfLog:
         return int(match[0]) if match else 0
 
     def __iter__(self) -> Iterator[SwfJob]:
-        last_number, last_time = -1, 0
+        last_number, last_time, last_at = -1, 0, 0
         for at, line, plain in self._lines():
             fields = line.split()
             if not fields or (not plain and self._is_comment(line)):
+                if at - last_at > _MOST_WITHOUT:
+                    self._refuse(at, f"{_MOST_WITHOUT:,} lines in a row hold no job", _NOT_SWF)
                 continue
+            last_at = at
             try:
                 words = fields if plain and len(fields) == len(FIELDS) else self._numbers(line, at)
                 numbers = list(map(int, _NEEDED(words)))
@@ -126,6 +130,10 @@ class SwfLog:
             last_number = number
             last_time = time
             yield SwfJob(number, time, runtime, width, memory, walltime, user, group, queue, part)
+        if last_number < 0:
+            self._refuse(
+                1, "there is no job in this log", "fetch it again, or make one: wnodes-policy workload"
+            )
 
     def _lines(self) -> Iterator[tuple[int, bytes, bool]]:
         """Each line with its number, and whether it stands among nothing but integers and blanks."""
@@ -188,7 +196,7 @@ class SwfLog:
         readable = text.isascii() and text.isprintable()
         shown = text if readable else text.encode("unicode_escape").decode()
         name = FIELDS[field] if field < len(FIELDS) else f"field {field + 1}"
-        if word[0].lstrip(b"+-").isdigit():
+        if re.fullmatch(rb"[-+]?[0-9]+", word[0]):
             self._refuse(at, f"the {name}, {shown}, is too large a number", None, word)
         mend = "write -1 for what is not known" if readable and field else _NOT_SWF
         self._refuse(at, f"the {name} has to be a number, not '{shown}'", mend, word)
