@@ -209,6 +209,18 @@ def _id(call: Call) -> int:
     return int(text)
 
 
+_LISTING: Final = (
+    Parameter("state", "query", f"one or several, with commas between: {', '.join(State)}"),
+    Parameter("share", "query", "a share, with everything below it, such as grid.lhc"),
+    Parameter("user", "query", "who asked"),
+    Parameter("group", "query", "the group of who asked"),
+    Parameter("kind", "query", "job, vmjob, vm or pool"),
+    Parameter("origin", "query", "local, grid or cloud"),
+    Parameter("cursor", "query", "the `next` of the page before"),
+    Parameter("limit", "query", "how many at most, 100 if left out; fewer may come"),
+)
+
+
 class _Query(msgspec.Struct, forbid_unknown_fields=True):
     """The parameters of a listing, as they are written."""
 
@@ -251,11 +263,18 @@ def _filter(given: Mapping[str, str], most: int) -> Filter:
 
 def _wrong_parameter(error: msgspec.ValidationError) -> wire.WireError:
     message, _, where = str(error).partition(" - at `$")
-    help_ = f"states are {', '.join(State)}" if where.startswith(".state") else None
     if message.startswith("Object contains unknown field"):
-        help_ = f"known here: {', '.join(_Query.__struct_fields__)}"
-    message = message.replace("Object contains unknown field", "there is no parameter").replace("`", "'")
-    return wire.WireError("?" + where.strip("`.").partition("[")[0], message, help_)
+        message = message.replace("Object contains unknown field", "there is no parameter").replace("`", "'")
+        return wire.WireError("?", message, f"known here: {', '.join(_Query.__struct_fields__)}")
+    name = where.strip("`.").partition("[")[0]
+    if message.startswith("Expected `int`"):
+        message = "this has to be a whole number"
+    elif "regex" in message or "length" in message:
+        message = f"this is not {wire.TEXT_HELP}"
+    else:
+        message = message.replace("Invalid enum value", f"there is no {name}")
+    told = next(one.description for one in _LISTING if one.name == name)
+    return wire.WireError(f"?{name}", message, told)
 
 
 # ------------------------------------------------------------------ answering
@@ -293,16 +312,7 @@ OPERATIONS: Final = (
         listing,
         answers={200: views.PageView},
         problems=(400, 503),
-        parameters=(
-            Parameter("state", "query", f"one or several, with commas between: {', '.join(State)}"),
-            Parameter("share", "query", "a share, with everything below it, such as grid.lhc"),
-            Parameter("user", "query", "who asked"),
-            Parameter("group", "query", "the group of who asked"),
-            Parameter("kind", "query", "job, vmjob, vm or pool"),
-            Parameter("origin", "query", "local, grid or cloud"),
-            Parameter("cursor", "query", "the `next` of the page before"),
-            Parameter("limit", "query", "how many at most, 100 if left out; fewer may come"),
-        ),
+        parameters=_LISTING,
     ),
     Operation(
         "GET",

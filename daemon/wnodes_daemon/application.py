@@ -42,6 +42,7 @@ def application(context: Context) -> ASGIApp:
         routes=[*routes, Route(DOCUMENT, describe, methods=["GET"])],
         exception_handlers={HTTPException: _not_here, Exception: _fault},
     )
+    served.router.redirect_slashes = False  # what is not there is a problem, as everywhere
     return _Bounded(served, context.limits.connections)
 
 
@@ -77,7 +78,7 @@ async def _not_here(call: Call, error: Exception) -> Response:
     if status == 405:
         detail = f"{call.method} is not one of the methods here: {headers.get('Allow', '')}"
     else:
-        detail = f"there is nothing at {call.url.path[:200]}: see {DOCUMENT} for what there is"
+        detail = f"there is nothing at {call.scope['path'][:200]}: see {DOCUMENT} for what there is"
     return respond(problem(status if status in TITLES else 404, detail), headers)
 
 

@@ -48,8 +48,9 @@ Texts = Annotated[tuple[Text, ...], Meta(max_length=64)]
 Value = Text | Annotated[int, Meta(ge=-(1 << 53), le=1 << 53)] | bool
 
 _SIZE_HELP: Final = 'whole MiB, such as 2048, or a text with its unit, such as "2GiB" (MiB, GiB, TiB)'
-_TEXT_HELP: Final = "a text of 1 to 256 characters, without control characters, not beginning with '-'"
-_TEXTS_HELP: Final = f"a list of at most 64 texts, each {_TEXT_HELP}"
+TEXT_HELP: Final = "a text of 1 to 256 characters, without control characters, not beginning with '-'"
+_TEXTS_HELP: Final = f"a list of at most 64 texts, each {TEXT_HELP}"
+_BODY_HELP: Final = f"send one request as a JSON object, or a list of 1 to {LARGEST_BATCH}"
 
 
 class WireError(Exception):
@@ -69,12 +70,12 @@ class WireError(Exception):
 class ImageForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A machine image with what Glance and the site would say of it."""
 
-    name: Annotated[Text, Meta(description=_TEXT_HELP)]
-    id: Annotated[Text | None, Meta(description=_TEXT_HELP)] = None
+    name: Annotated[Text, Meta(description=TEXT_HELP)]
+    id: Annotated[Text | None, Meta(description=TEXT_HELP)] = None
     approved: Annotated[bool, Meta(description="true or false")] = False
-    status: Annotated[Text, Meta(description=_TEXT_HELP)] = "active"
-    visibility: Annotated[Text, Meta(description=_TEXT_HELP)] = "private"
-    os: Annotated[Text | None, Meta(description=_TEXT_HELP)] = None
+    status: Annotated[Text, Meta(description=TEXT_HELP)] = "active"
+    visibility: Annotated[Text, Meta(description=TEXT_HELP)] = "private"
+    os: Annotated[Text | None, Meta(description=TEXT_HELP)] = None
     size: Annotated[Size, Meta(description=_SIZE_HELP)] = 0
     min_disk: Annotated[Size, Meta(description=_SIZE_HELP)] = 0
     min_memory: Annotated[Size, Meta(description=_SIZE_HELP)] = 0
@@ -86,9 +87,9 @@ class RequestForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
 
     kind: Annotated[Kind, Meta(description="one of job, vmjob (a job inside a VM), vm, pool")]
     origin: Annotated[Origin, Meta(description="one of local, grid, cloud")]
-    user: Annotated[Text, Meta(description=_TEXT_HELP)]
-    group: Annotated[Text, Meta(description=_TEXT_HELP)]
-    project: Annotated[Text | None, Meta(description=_TEXT_HELP)] = None
+    user: Annotated[Text, Meta(description=TEXT_HELP)]
+    group: Annotated[Text, Meta(description=TEXT_HELP)]
+    project: Annotated[Text | None, Meta(description=TEXT_HELP)] = None
     roles: Annotated[Texts, Meta(description=_TEXTS_HELP)] = ()
     cores: Annotated[Several | None, Meta(description="a whole number from 1 to 1000000")] = None
     memory: Annotated[Size | None, Meta(description=_SIZE_HELP)] = None
@@ -102,14 +103,14 @@ class RequestForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
         Walltime | None,
         Meta(description='whole seconds, such as 3600, a text such as "12h" (s, m, h, d, w), or "unlimited"'),
     ] = None
-    queue: Annotated[Text | None, Meta(description=_TEXT_HELP)] = None
-    account: Annotated[Text | None, Meta(description=_TEXT_HELP)] = None
-    flavour: Annotated[Text | None, Meta(description=_TEXT_HELP)] = None
+    queue: Annotated[Text | None, Meta(description=TEXT_HELP)] = None
+    account: Annotated[Text | None, Meta(description=TEXT_HELP)] = None
+    flavour: Annotated[Text | None, Meta(description=TEXT_HELP)] = None
     image: Annotated[
         Text | ImageForm | None,
         Meta(description="the name or id of an image, or an object that describes one"),
     ] = None
-    name: Annotated[Text | None, Meta(description=_TEXT_HELP)] = None
+    name: Annotated[Text | None, Meta(description=TEXT_HELP)] = None
     tags: Annotated[Texts, Meta(description=_TEXTS_HELP)] = ()
     attributes: Annotated[
         dict[Word, Value],
@@ -152,8 +153,11 @@ def decode(data: bytes) -> RequestForm | list[RequestForm]:
         return _decoder.decode(data)
     except msgspec.ValidationError as error:
         raise _explained(error, lambda: msgspec.json.decode(data)) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise WireError("$", f"this is not JSON: {_lower(str(error))}") from None
+    except msgspec.DecodeError as error:
+        wrong = _lower(str(error).removeprefix("JSON is malformed: "))
+        raise WireError("$", f"this is not JSON: {wrong}", _BODY_HELP) from None
+    except UnicodeDecodeError:
+        raise WireError("$", "this is not UTF-8, as JSON has to be", _BODY_HELP) from None
     except RecursionError:
         raise WireError(
             "$", "this is nested too deep", "a request is flat: take out what it does not need"
@@ -365,7 +369,7 @@ def _explained(error: msgspec.ValidationError, value: Callable[[], object]) -> W
         return WireError(path, "this field is missing", f"add it: {_help(path)}")
     if "matching regex" in message:
         message = "this text is not of the right form"
-    return WireError(path, _lower(message.replace("`", "").replace("| null", "or null")), _help(path))
+    return WireError(path, _lower(message.replace("`", "").replace(" | ", " or ")), _help(path))
 
 
 def _named(path: str, value: object) -> str:
@@ -381,6 +385,8 @@ def _named(path: str, value: object) -> str:
 
 
 def _help(path: str) -> str | None:
+    if re.fullmatch(r"\$(\[\d+\])?", path):
+        return _BODY_HELP
     defs = msgspec.json.schema(RequestForm)["$defs"]
     for name in reversed(re.findall(r"\.(\w+)", path)):
         for form in ("RequestForm", "ImageForm"):

@@ -143,6 +143,7 @@ def test_a_broken_body_is_refused_with_the_path_of_the_field(
     problem = msgspec_problem(answer)
     assert problem.status == status
     assert [error.path for error in problem.errors] == ([field] if field else [])
+    assert all(error.help for error in problem.errors)
 
 
 def msgspec_problem(answer: httpx.Response) -> Problem:
@@ -170,12 +171,13 @@ def msgspec_problem(answer: httpx.Response) -> Problem:
         ("GET", "/v1/decisions", 405, "POST"),
         ("GET", "/v1/requests?state=lost", 400, "?state"),
         ("GET", "/v1/requests?limit=0", 400, "?limit"),
-        ("GET", "/v1/requests?limit=x", 400, "?limit"),
+        ("GET", "/v1/requests?limit=x", 400, "?limit: this has to be a whole number"),
         ("GET", "/v1/requests?cursor=-1", 400, "?cursor"),
         ("GET", "/v1/requests?cursor=x", 400, "?cursor"),
         ("GET", "/v1/requests?users=ada", 400, "users"),
-        ("GET", "/v1/requests?kind=jobs", 400, "?kind"),
-        ("GET", "/v1/requests?user=a%0Ab", 400, "?user"),
+        ("GET", "/v1/requests?kind=jobs", 400, "there is no kind 'jobs'"),
+        ("GET", "/v1/requests?user=a%0Ab", 400, "?user: this is not a text of 1 to 256 characters"),
+        ("GET", "/v1/requests/1/", 404, "there is nothing at /v1/requests/1/"),
     ],
 )
 def test_what_is_not_there_or_not_allowed_is_a_problem_too(
