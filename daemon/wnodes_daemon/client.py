@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
+from urllib.parse import quote
 
 import httpx
 import msgspec
@@ -83,7 +84,7 @@ class Client:
 
     def show(self, id_: str) -> RequestView:
         """One request; if it waits, with the decision of this moment."""
-        return self._call("GET", f"/v1/requests/{id_}", RequestView)
+        return self._call("GET", f"/v1/requests/{quote(id_, safe='')}", RequestView)
 
     def requests(self, *, most: int | None = None, **filters: str) -> Iterator[RequestView]:
         """All requests that meet the filters (state, share, user, group, kind, origin), oldest first."""
@@ -100,7 +101,7 @@ class Client:
 
     def cancel(self, id_: str) -> RequestView:
         """Take a request back."""
-        return self._call("DELETE", f"/v1/requests/{id_}", RequestView)
+        return self._call("DELETE", f"/v1/requests/{quote(id_, safe='')}", RequestView)
 
     def decide(self, form: RequestForm) -> Decision:
         """What would become of a request; nothing changes."""

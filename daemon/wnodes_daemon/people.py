@@ -43,6 +43,9 @@ def _asked(args: Namespace) -> int:
         sys.stderr.write(f"  help: {error.help}\n" if error.help else "")
     except Unreachable as error:
         sys.stderr.write(f"wnodes: {error}\n")
+    except UnicodeEncodeError:
+        sys.stderr.write("wnodes: an argument is not text in this terminal's encoding: use UTF-8\n")
+        return 2
     except ValueError as error:
         sys.stderr.write(f"wnodes: {error}\n")
         return 2
@@ -109,7 +112,7 @@ def _request(client: Client, args: Namespace) -> int:
 
 def _list(client: Client, args: Namespace) -> int:
     asked = {name: getattr(args, name) for name in ("share", "user", "group", "kind", "origin")}
-    filters = {name: value for name, value in asked.items() if value}
+    filters = {name: value for name, value in asked.items() if value is not None}
     if args.state or not args.all:
         filters["state"] = args.state or ",".join(LIVE)
     views = list(client.requests(most=args.most or None, **filters))
@@ -158,8 +161,8 @@ def _form(args: Namespace) -> RequestForm:
     asked: dict[str, Any] = {
         "kind": args.kind,
         "origin": args.origin or ("cloud" if args.kind in {"vm", "pool"} else "local"),
-        "user": args.user or getpass.getuser(),
-        "group": args.group or grp.getgrgid(os.getgid()).gr_name,
+        "user": _own_user() if args.user is None else args.user,
+        "group": _own_group() if args.group is None else args.group,
         "roles": args.role,
         "tags": args.tag,
         "attributes": dict(_attribute(text) for text in args.attribute),
@@ -167,6 +170,20 @@ def _form(args: Namespace) -> RequestForm:
     asked |= {name: value for name in _NAMES if (value := getattr(args, name)) is not None}
     asked |= {name: _number(value) for name in _SIZES if (value := getattr(args, name)) is not None}
     return convert(asked)
+
+
+def _own_user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        raise ValueError(f"the user {os.getuid()} has no name here: add --user NAME") from None
+
+
+def _own_group() -> str:
+    try:
+        return grp.getgrgid(os.getgid()).gr_name
+    except KeyError:
+        raise ValueError(f"the group {os.getgid()} has no name here: add --group NAME") from None
 
 
 def _attribute(text: str) -> tuple[str, str | int | bool]:

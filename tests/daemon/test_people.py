@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import grp
 import json
+import os
+import shlex
 from collections.abc import Callable
 
 import pytest
@@ -35,7 +38,7 @@ def wnodes(client: Client, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
 
     def run(line: str) -> Said:
         try:
-            status = main(line.split())
+            status = main(shlex.split(line))
         except SystemExit as end:
             status = int(end.code or 0)
         out, err = capsys.readouterr()
@@ -120,6 +123,13 @@ def test_programs_get_json(wnodes: Wnodes, line: str) -> None:
         ("request job --attribute x=1", 1, ["$.attributes.x", "declares no attribute"]),
         ("request job --attribute x", 2, ["NAME=VALUE"]),
         ("list --state lost", 1, ["?state", "waiting"]),
+        ("show 1/", 1, ["there is nothing at /v1/requests/1/"]),
+        ("show 1?x=1", 1, ["no request '1?x=1'"]),
+        ("cancel ../health", 1, ["there is nothing at /v1/requests/../health"]),
+        ("show ''", 1, ["there is nothing at /v1/requests/"]),
+        ("request job --user ''", 1, ["--user", "a text of 1 to 256 characters"]),
+        ("request job --user \udcff", 2, ["use UTF-8"]),
+        ("list --user ''", 1, ["?user"]),
         ("shares --resource money", 2, ["cores, memory"]),
         ("list --daemon unix:/nowhere.sock", 1, ["no daemon answers at unix:/nowhere.sock"]),
         ("list --daemon ftp://x", 2, ["http://127.0.0.1"]),
@@ -135,3 +145,21 @@ def test_what_cannot_be_done_is_said_in_the_words_of_who_asked(
     assert said.out == ""
     for word in words:
         assert word in said.err
+
+
+def test_who_has_no_name_here_is_asked_for_one(wnodes: Wnodes, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nameless(*_: object) -> str:
+        raise KeyError
+
+    monkeypatch.setattr(grp, "getgrgid", nameless)
+    said = wnodes("request job --dry")
+    assert (said.status, said.err) == (
+        2,
+        f"wnodes: the group {os.getgid()} has no name here: add --group NAME\n",
+    )
+    monkeypatch.setattr("getpass.getuser", nameless)
+    said = wnodes("request job --dry")
+    assert (said.status, said.err) == (
+        2,
+        f"wnodes: the user {os.getuid()} has no name here: add --user NAME\n",
+    )
