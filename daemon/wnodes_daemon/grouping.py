@@ -40,11 +40,6 @@ class Grouped(Generic[T, R]):
             self._task = asyncio.create_task(self._run())
         return await future
 
-    @property
-    def backlog(self) -> int:
-        """How many have not been begun."""
-        return len(self._asked)
-
     async def _run(self) -> None:
         while self._asked:
             group, self._asked = self._asked[: self._most], self._asked[self._most :]

@@ -201,6 +201,8 @@ class _Running:
                     "running": len(service.state.running),
                 },
             )
+            for name in {dispatch.backend for dispatch in service.dispatches.values()} - self._lines.keys():
+                _log.error("work of ours is at a backend that the site has no more", extra={"backend": name})
             for target in machine_targets(parts.policy):
                 _log.warning("machines win their cores, but nothing boots them", extra={"executor": target})
             _log.warning("whoever reaches the socket is believed: requests say themselves whose they are")

@@ -146,6 +146,19 @@ def test_a_request_taken_back_before_a_kill_does_not_run_after_it(site: Site) ->
     assert starts_by_request(site) == {}
 
 
+def test_work_at_a_backend_that_was_taken_away_is_told(site: Site) -> None:
+    site.write(speed=1)
+    client = site.start()
+    view = client.submit(form(walltime="unlimited"))
+    until(lambda: client.show(view.id).state is State.RUNNING)
+    site.end()
+    for file, old in ((site.file, "  farm:"), (site.folder / "little.policy", "to farm")):
+        file.write_text(file.read_text().replace(old, old.replace("farm", "other")))
+    client = site.start()
+    assert client.show(view.id).state is State.RUNNING
+    assert [line["backend"] for line in site.log() if "has no more" in line["event"]] == ["farm"]
+
+
 def test_a_second_daemon_on_the_same_store_refuses_to_start(site: Site) -> None:
     site.start()
     site.write(daemon={"listen": {"socket": "second.sock"}})
