@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fnmatch import fnmatchcase
 from typing import Any
 
 from wnodes_engine.check import checked
@@ -53,7 +54,7 @@ def calculated(op: str, left: int, right: int) -> int:
 
 
 def globbed(pattern: str, text: str) -> bool:
-    """Whether the whole text is matched by a pattern with `*` (anything) and `?` (one character)."""
+    """Whether the whole text is matched by a pattern: `*` is anything, `?` one character."""
     if not pattern:
         return not text
     if pattern[0] == "*":
@@ -62,11 +63,11 @@ def globbed(pattern: str, text: str) -> bool:
 
 
 def holds(condition: checked.Condition, read: Read) -> bool:
-    """Whether a statement applies; no condition is always."""
+    """Whether a condition holds, whatever window it stands in; no condition is always."""
     return condition.expr is None or bool(value(condition.expr, read))
 
 
 def in_set(nodes: checked.NodeSet, name: str, properties: frozenset[str]) -> bool:
     """Whether a node belongs to a set: one of the patterns (none: every name), and all the properties."""
-    named = not nodes.patterns or any(globbed(pattern, name) for pattern in nodes.patterns)
+    named = not nodes.patterns or any(fnmatchcase(name, pattern) for pattern in nodes.patterns)
     return named and all(wanted in properties for wanted in nodes.properties)

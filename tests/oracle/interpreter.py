@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from oracle import quotas
 from oracle.averages import Change
+from oracle.clock import in_force
 from oracle.order import leaf_key, next_of
 from oracle.placing import parts_in, place, size
 from oracle.request import Asked, asked
@@ -65,7 +66,8 @@ class Oracle:
 
     def admit(self, request: Request, now: int) -> Answer:
         """What denies the request: phases 1 to 4."""
-        wish = asked(self.policy, request)
+        self.advance(now)
+        wish = asked(self.policy, request, now)
         if wish.leaf is None:
             return Answer(Outcome.DENY, reasons=(Why(Code.UNASSIGNED),))
         share, route = self.policy.shares[wish.leaf].path, self.route(wish)
@@ -77,9 +79,9 @@ class Oracle:
     def decide(self, request: Request, now: int) -> Answer:
         """What the engine answers to a request that waits, or that nobody has submitted."""
         admitted = self.admit(request, now)
-        if admitted.outcome is Outcome.DENY:
+        if admitted.outcome is Outcome.DENY and request.id not in self.state.queue:
             return admitted
-        wish = asked(self.policy, request)
+        wish = asked(self.policy, request, now)
         reasons = [*self.over_quota(wish, now), *self.no_room(wish), *self.behind(wish, now)]
         placement = self.placement(self.state, wish)
         promises = self.promises(wish, now)
@@ -95,18 +97,22 @@ class Oracle:
 
     # ----------------------------------------------------------------- events
 
+    def advance(self, now: int) -> None:
+        """It is so late now."""
+        self.state.now = self.state.starting = now
+
     def submit(self, request: Request, now: int) -> Answer:
         """Admit and queue."""
         answer = self.admit(request, now)
         if answer.outcome is Outcome.WAIT:
-            wish = asked(self.policy, request)
+            wish = asked(self.policy, request, now)
             assert wish.leaf is not None
             self.state.queue[request.id] = Waiting(wish, wish.leaf, self.next_in_sequence())
         return answer
 
     def start(self, request: Request, placement: tuple[Placement, ...], now: int) -> None:
         """Take up an allocation that exists."""
-        wish = asked(self.policy, request)
+        wish = asked(self.policy, request, now)
         assert wish.leaf is not None
         self._hold(Held(wish, wish.leaf, placement, now, self.next_in_sequence()), now)
 
@@ -133,6 +139,7 @@ class Oracle:
 
     def schedule(self, now: int) -> list[Started]:
         """One pass: whatever may start, in order."""
+        self.advance(now)
         started: list[Started] = []
         tried: set[str] = set()
         closed: set[int] = set()
@@ -140,7 +147,7 @@ class Oracle:
         while (waiting := next_of(self.state, 0, tried, closed, now)) is not None:
             wish, leaf = waiting.asked, waiting.leaf
             tried.add(wish.request.id)
-            if any(self.over_quota(wish, now)):
+            if self.held_back(wish, now):
                 continue
             if any(self.no_room(wish)):
                 if self.policy.orders[leaf].strict:
@@ -213,6 +220,11 @@ class Oracle:
         for quota, ceiling, key in self.ceilings(wish):
             yield from self.exceeded(wish, quota, ceiling, key, now, denying=False)
 
+    def held_back(self, wish: Asked, now: int) -> bool:
+        """Whether a quota holds it back, so that it blocks nobody; one for nodes is a matter of room."""
+        ceilings = [(q, ceiling, key) for q, ceiling, key in self.ceilings(wish) if q.nodes is None]
+        return any(any(self.exceeded(wish, *each, now, denying=False)) for each in ceilings)
+
     def no_room(self, wish: Asked) -> Iterator[Why]:
         """What its share, and the nodes, cannot give now."""
         assert wish.leaf is not None
@@ -240,7 +252,11 @@ class Oracle:
         """What is reserved for the blocked heads of best-effort leaves, but for the request itself."""
         leaves = [s.index for s in self.policy.shares if s.is_leaf and not self.policy.orders[s.index].strict]
         heads = [head for leaf in leaves if (head := self.head(leaf, now)) is not None]
-        blocked = [head for head in heads if head.asked != wish and any(self.no_room(head.asked))]
+        blocked = [
+            head
+            for head in heads
+            if head.asked.request.id != wish.request.id and any(self.no_room(head.asked))
+        ]
         reservations = (reserve(self.state, head, now, self.fitting) for head in blocked)
         return [reservation for reservation in reservations if reservation is not None]
 
@@ -261,7 +277,7 @@ class Oracle:
     def head(self, leaf: int, now: int) -> Waiting | None:
         """The first of a leaf's queue that no quota holds back."""
         waiting = [w for w in self.state.queue.values() if w.leaf == leaf]
-        free = [w for w in waiting if not any(self.over_quota(w.asked, now))]
+        free = [w for w in waiting if not self.held_back(w.asked, now)]
         return min(free, key=lambda w: self.key(w, now), default=None)
 
     def key(self, waiting: Waiting, now: int) -> tuple[float, ...]:
@@ -280,7 +296,7 @@ class Oracle:
     ) -> tuple[Placement, ...] | None:
         """Where the parts of a request (or only `count` of them) would go on a farm in that state."""
         nodes = [node for node in state.nodes.values() if node.up and state.takes(node, wish)]
-        nodes = [node for node in nodes if node.name not in avoided]
+        nodes = [node for node in nodes if node.name not in avoided and not state.goes_down(node, wish)]
         places = (p for p in self.policy.places if wish.facts["kind"] in p.kinds)
         spread = next((p.spread for p in places if state.applies(p.condition, wish)), False)
         free = {node.name: state.room(node) for node in nodes}
@@ -300,7 +316,8 @@ class Oracle:
     def ceilings(self, wish: Asked) -> Iterator[tuple[Quota, Ceiling, quotas.Key]]:
         """The ceilings that limit a request, each with every key under which it counts."""
         for quota in self.policy.quotas:
-            keys = quotas.keys(self.policy, quota, wish)
+            limits = in_force(self.policy, quota.condition, self.state.now)
+            keys = quotas.keys(self.policy, quota, wish) if limits else []
             yield from ((quota, ceiling, key) for ceiling in quota.ceilings for key in keys)
 
     def exceeded(
@@ -331,8 +348,9 @@ class Oracle:
             held = sum(state.charge_of(h)[r] for h in state.counted(quota, key))
         if ask == 0:
             return
-        if denying and ask > bound * hour:
-            yield Why(Code.QUOTA, r, bound, up(ask, hour), up(ask - bound * hour, hour), *at(ceiling.span))
+        ever = state.bound(ceiling, configured=True)
+        if denying and ask > ever * hour:
+            yield Why(Code.QUOTA, r, ever, up(ask, hour), up(ask - ever * hour, hour), *at(ceiling.span))
         elif held + ask > bound * hour and (quota.denies or not denying):
             short = up(held + ask - bound * hour, hour)
             yield Why(Code.QUOTA, r, bound, up(held, hour), short, *at(ceiling.span))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from oracle.clock import in_force
 from oracle.expressions import holds
 from oracle.request import reader
 from oracle.state import State, Waiting
@@ -73,7 +74,8 @@ def priority(policy: CheckedPolicy, waiting: Waiting, now: int) -> int:
     wish = waiting.asked
     read = reader(policy, wish.request, wish.facts, waiting.leaf)
     waited = max(0, now - wish.request.submitted)
-    that_apply = [p for p in policy.priorities if holds(p.condition, read)]
+    open_then = [p for p in policy.priorities if in_force(policy, p.condition, wish.since)]
+    that_apply = [p for p in open_then if holds(p.condition, read)]
     gains = [(p.is_base, p.amount if p.per is None else p.amount * (waited // p.per)) for p in that_apply]
     bases = [gain for is_base, gain in gains if is_base]
     return sum(bases[:1]) + sum(gain for is_base, gain in gains if not is_base)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from oracle.clock import in_force
 from oracle.expressions import Read, holds
 from oracle.tree import Amounts
 from wnodes_engine.check.checked import UNLIMITED, CheckedPolicy
@@ -26,11 +27,15 @@ MACHINES = ("vm", "vmjob", "pool")
 
 @dataclass(frozen=True)
 class Asked:
-    """A request after the defaults phase; `facts` by attribute, `leaf` None where no assignment matches."""
+    """A request after the defaults phase; `facts` by attribute, `leaf` None where no assignment matches.
+
+    `since` is when it was asked: what stands in a `during` speaks to what comes in while that is open.
+    """
 
     request: Request
     facts: dict[str, Any]
     leaf: int | None
+    since: int
 
     @property
     def part(self) -> Amounts:
@@ -56,17 +61,18 @@ class Asked:
         return self.ask | {"volumes": volumes, "running": 1, "machines": machines}
 
 
-def asked(policy: CheckedPolicy, request: Request) -> Asked:
+def asked(policy: CheckedPolicy, request: Request, now: int) -> Asked:
     """Defaults, then assignment."""
     facts: dict[str, Any] = {name: getattr(request, name) for name in (*PLAIN, *FILLED)}
     for default in policy.defaults:
         read = reader(policy, request, facts, None)
-        if facts[default.attribute] is None and holds(default.condition, read):
+        open_now = in_force(policy, default.condition, now)
+        if facts[default.attribute] is None and open_now and holds(default.condition, read):
             facts[default.attribute] = default.value
     facts = {name: ENGINE_DEFAULTS.get(name) if fact is None else fact for name, fact in facts.items()}
     read = reader(policy, request, facts, None)
     leaf = next((assign.share for assign in policy.assigns if holds(assign.condition, read)), None)
-    return Asked(request, facts, leaf)
+    return Asked(request, facts, leaf, now)
 
 
 def reader(policy: CheckedPolicy, request: Request, facts: dict[str, Any], leaf: int | None) -> Read:

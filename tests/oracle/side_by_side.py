@@ -69,7 +69,7 @@ class Both:
             case streams.Native(request, n):
                 request = self.named(request)
                 node = self.node(n)
-                parts = asked(self.oracle.policy, request).count
+                parts = asked(self.oracle.policy, request, self.now).count
                 note(f"start {request} on {node.name}")
                 self.engine.start(request, (Placement(node.name, parts),), self.now)
                 self.oracle.start(request, (Placement(node.name, parts),), self.now)
@@ -102,6 +102,8 @@ class Both:
 
     def same_shares(self) -> None:
         """The share tree of both, figure by figure."""
+        self.oracle.advance(self.now)
+        self.engine.advance(self.now)
         tree = self.oracle.state.tree()
         for share, use in zip(self.oracle.policy.shares, self.engine.shares(self.now), strict=True):
             n = share.index

@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec.structs import replace
 from oracle import averages, quotas
 from oracle.averages import Change
+from oracle.clock import WEEKDAYS, in_force, local, portions
 from oracle.expressions import Read, holds, in_set, value
 from oracle.placing import ON_NODE, Budget, Part, size
 from oracle.quotas import Use
@@ -55,7 +57,10 @@ class Ended:
 
 
 class State:
-    """Allocations, queue and history over a farm; every figure is computed from them when it is asked for."""
+    """Allocations, queue and history over a farm; every figure is computed from them when it is asked for.
+
+    `now` says which windows are open, and `starting` when what is placed would start.
+    """
 
     def __init__(self, policy: CheckedPolicy, nodes: Iterable[Node]) -> None:
         self.policy = policy
@@ -65,16 +70,19 @@ class State:
         self.ended: list[Ended] = []
         self.changes: list[Change] = []
         self.sequence = 0
+        self.now = 0
+        self.starting = 0
         self.capacity: Amounts | None = None
         self.resources = tuple(r for r in RESOURCES if r != "hs23" or policy.tracks_hs23)
 
     def later(self, time: int, now: int, *more: Held) -> State:
         """The farm at a later time: what is expected to have ended has, nothing waits, and `more` is held.
 
-        The shares are those of the capacity of now: nobody knows which nodes will be up.
+        The shares are those of now, and of the capacity of now: nobody knows which nodes will be up.
         """
         state = State(self.policy, self.nodes.values())
         state.capacity = self.live_capacity()
+        state.now, state.starting = self.now, time
         running = [held for held in self.held.values() if not held.ends or held.ends_after(now) > time]
         state.held = {held.asked.request.id: held for held in [*running, *more]}
         return state
@@ -100,6 +108,14 @@ class State:
             self.applies(rule.condition, asked)
             for rule in self.policy.node_rules
             if rule.only and node.name in self.in_set(rule.nodes)
+        )
+
+    def goes_down(self, node: Node, asked: Asked) -> bool:
+        """Whether the node has a downtime before the request, started at `starting`, would have ended."""
+        end = self.starting + asked.facts["walltime"]
+        return any(
+            node.name in self.in_set(downtime.nodes) and downtime.begin < end and self.starting < downtime.end
+            for downtime in self.policy.downtimes
         )
 
     def rank(self, node: Node, asked: Asked) -> int:
@@ -143,7 +159,8 @@ class State:
             leaf: added(self.charge_of(held) for held in self.held.values() if held.leaf == leaf)
             for leaf in leaves
         }
-        return Tree(self.policy.shares, capacity, used)
+        shares = [replace(s, portions=portions(self.policy, s, self.now)) for s in self.policy.shares]
+        return Tree(tuple(shares), capacity, used)
 
     def live_capacity(self) -> Amounts:
         """The nodes that are up, and what allocations hold on the others."""
@@ -185,16 +202,23 @@ class State:
         )
         return quotas.core_seconds_past(past, window, now) + ahead
 
-    def bound(self, ceiling: Ceiling) -> int:
-        """What a ceiling's bound is worth now."""
-        bound: int = value(ceiling.bound, self.read_farm)
+    def bound(self, ceiling: Ceiling, configured: bool = False) -> int:
+        """What a ceiling's bound is worth now, or with every node up."""
+        up = [node for node in self.nodes.values() if node.up or configured]
+
+        def read(name: str, site: bool) -> int:
+            return sum(size(node)[name.removeprefix("farm.")] for node in up)
+
+        bound: int = value(ceiling.bound, read)
         return bound
 
     def budgets(self, asked: Asked) -> list[Budget]:
         """How many parts of a request the quotas for nodes leave room for, on which nodes."""
         budgets = []
         for quota in self.policy.quotas:
-            if quota.nodes is not None and quotas.keys(self.policy, quota, asked):
+            limits = quota.nodes is not None and in_force(self.policy, quota.condition, self.now)
+            if limits and quotas.keys(self.policy, quota, asked):
+                assert quota.nodes is not None
                 nodes = self.in_set(quota.nodes)
                 for ceiling in quota.ceilings:
                     held, part = self.on_nodes(quota, ceiling.resource, asked)
@@ -234,8 +258,8 @@ class State:
         return sum(size(node)[r] for node in self.nodes.values() if node.up)
 
     def applies(self, condition: Condition, asked: Asked) -> bool:
-        """Whether a statement applies to a request."""
-        return holds(condition, self.reader(asked))
+        """Whether a statement applies to a request now."""
+        return in_force(self.policy, condition, self.now) and holds(condition, self.reader(asked))
 
     def reader(self, asked: Asked) -> Read:
         """How caps and admission rules read: the request itself, and the farm's state."""
@@ -245,6 +269,9 @@ class State:
             scope, _, what = name.partition(".")
             if site or not what or scope == "image":
                 return of_request(name, site)
+            if scope == "time":
+                moment = local(self.policy, self.now)
+                return moment.hour if what == "hour" else WEEKDAYS[moment.weekday()]
             if name == "farm.used.cores":
                 return sum(h.asked.ask["cores"] for h in self.held.values())
             if name == "farm.waiting":

@@ -335,4 +335,5 @@ class ModuleWriter:
 
 def _at(span: Span) -> str:
     """Where a rule stands, as a comment that stays on its line."""
-    return f"{span.path}:{span.line}".replace("\n", " ").replace("\r", " ")
+    path = span.path.encode("ascii", "backslashreplace").decode()
+    return f"{path}:{span.line}".replace("\n", " ").replace("\r", " ")

@@ -42,11 +42,13 @@ class Section:
         """`parameters` are the local variables that the rules' functions are given."""
         self.top: list[str] = []
         self.lines: list[str] = []
-        looked_up = [rule for rule in rules if rule.lookup is not None] if len(rules) > IN_LINE else []
+        looked_up: list[Rule] = []
         tables: dict[str, dict[object, list[str]]] = {}
         for rule in rules:
-            if rule not in looked_up or rule.lookup is None:
+            if rule.lookup is None or len(rules) <= IN_LINE:
                 self.lines += rule.lines()
+            else:
+                looked_up.append(rule)
         for i, rule in enumerate(looked_up):
             function = f"_{name}_{i}"
             self.top += [

@@ -18,22 +18,37 @@ if TYPE_CHECKING:
 
 
 def decide(state: State, request: Request, now: int) -> Decision:
-    """What would become of the request now. One that is not in the queue is the last of its leaf."""
+    """What would become of the request now. One that is not in the queue is the last of its leaf.
+
+    A request that waits has been admitted: rules are not asked again, limits are. `start` means that it fits
+    and passes nobody who is blocked; who else fits is settled by `State.schedule`. The state's clock is
+    moved on to `now`, nothing else.
+    """
     state.advance(now)
-    queued = request.id in state.waiters
+    waiter = state.waiters.get(request.id)
+    if waiter is not None:
+        return _limits(state, request, waiter.claim, now)
     claim, refusals = admit(state, request)
     if isinstance(refusals, Reason):
         return refuse(state, claim, request, (refusals,))
-    where = place(state, claim, now) if claim is not None else None
-    if claim is not None and where is not None and refusals is None:
-        may = not out_of_limits(state, claim, where, now) and (queued or not waiting_quota_full(state, claim))
-        found = in_turn(state, request, claim, where, now) if may else None
+    if claim is None or refusals is not None or waiting_quota_full(state, claim) or beyond_most(state, claim):
+        reasons = denials(state, claim, refusals or [], now)
+        return refuse(state, claim, request, reasons)
+    decision = _limits(state, request, claim, now)
+    if decision.outcome is Outcome.WAIT and not may_wait(state, claim, now):
+        reasons = denials(state, claim, [], now)
+        if reasons:
+            return refuse(state, claim, request, reasons)
+    return decision
+
+
+def _limits(state: State, request: Request, claim: Claim, now: int) -> Decision:
+    """Whether an admitted request starts or waits."""
+    where = place(state, claim, now)
+    if where is not None and not out_of_limits(state, claim, where, now):
+        found = in_turn(state, request, claim, where, now)
         if found is not None:
             return started(state, request, claim, found)
-    if claim is None or refusals is not None or not may_wait(state, claim, now, queued):
-        reasons = denials(state, claim, refusals or [], now, queued)
-        if reasons or claim is None:
-            return refuse(state, claim, request, reasons)
     return Decision(
         Outcome.WAIT,
         state.policy.digest,
@@ -54,8 +69,8 @@ def submit(state: State, request: Request, now: int) -> Decision:
     claim, refusals = admit(state, request)
     if isinstance(refusals, Reason):
         return refuse(state, claim, request, (refusals,))
-    if claim is None or refusals is not None or not may_wait(state, claim, now, queued=False):
-        reasons = denials(state, claim, refusals or [], now, queued=False)
+    if claim is None or refusals is not None or not may_wait(state, claim, now):
+        reasons = denials(state, claim, refusals or [], now)
         if reasons or claim is None:
             return refuse(state, claim, request, reasons)
     state.enqueue(request, claim)
@@ -69,17 +84,7 @@ def admit(state: State, request: Request) -> tuple[Claim | None, list[Refusal] |
     try:
         return state.policy.admit(request, state)
     except Exception as error:  # whatever went wrong, the request stays out
-        return None, refused_by_error(error)
-
-
-def room(state: State, claim: Claim, now: int) -> Where | None:
-    """Nodes with room for the claim now, its share allowing; None if there is none."""
-    if share_full(state, claim):
-        return None
-    where = place(state, claim, now)
-    if where is not None and (claim.placed or state.policy.tracks_hs23) and placed_over(state, claim, where):
-        return None
-    return where
+        return None, refused_by_error(state.policy, error)
 
 
 def out_of_limits(state: State, claim: Claim, where: Where, now: int) -> bool:
@@ -91,12 +96,12 @@ def out_of_limits(state: State, claim: Claim, where: Where, now: int) -> bool:
     )
 
 
-def may_wait(state: State, claim: Claim, now: int, queued: bool) -> bool:
+def may_wait(state: State, claim: Claim, now: int) -> bool:
     """Whether it is plain that nothing denies the claim; if it is not, all reasons have to be looked at."""
     return not (
         claim.placed
         or over_quota(state, claim, now)
-        or (claim.waits and not queued and waiting_quota_full(state, claim))
+        or waiting_quota_full(state, claim)
         or state.policy.tracks_hs23
         or state.room_when_empty(claim) < claim.parts
         or beyond_most(state, claim)
@@ -126,7 +131,7 @@ def in_turn(state: State, request: Request, claim: Claim, where: Where, now: int
         return where
     if state.ahead(request, claim, now) is not None:
         return None
-    reservations = [r for r in state.reservations(now) if r.claim is not claim]
+    reservations = [r for r in state.reservations(now) if r.claim != claim]
     return place_beside(state, claim, where, reservations, now) if reservations else where
 
 

@@ -161,7 +161,7 @@ class Farm:
                 if found >= 0:
                     if len(kinds) == 1:
                         return found
-                    rank = (gpus, self.cores[found], self.memory[found], found)
+                    rank = (gpus, max(0, self.cores[found]), max(0, self.memory[found]), found)
                     if best is None or rank < best:
                         best = rank
                     break

@@ -110,19 +110,44 @@ class Ledger:
 
     def set_node(self, node: Node) -> None:
         """A node appeared, changed, went up or down."""
-        at = self.farm.index.get(node.name)
-        if at is not None and _same_but_up(self.farm.nodes[at], node):
-            self.farm.nodes[at] = node
-            self.farm.set_up(at, node.up)
-        else:
-            names = self.farm.names
-            others = [known for known in self.farm.nodes if known.name != node.name]
-            self.fresh_farm([*others, node])
-            for allocation in self.allocations.values():
-                allocation.where = tuple((self.farm.index[names[n]], k) for n, k in allocation.where)
-                for n, k in allocation.where:
-                    self.farm.take(n, allocation.claim.part, k)
+        self.set_nodes((node,))
+
+    def set_nodes(self, nodes: Iterable[Node]) -> None:
+        """Nodes appeared, changed, went up or down; those not named stay as they are."""
+        changed = {}
+        for node in nodes:
+            at = self.farm.index.get(node.name)
+            if at is not None and _same_but_up(self.farm.nodes[at], node):
+                self.farm.nodes[at] = node
+                self.farm.set_up(at, node.up)
+            else:
+                changed[node.name] = node
+        if changed:
+            self._rebuild([*(n for n in self.farm.nodes if n.name not in changed), *changed.values()])
         self.resize()
+
+    def _rebuild(self, nodes: list[Node]) -> None:
+        """Take a farm of other nodes and put everything that is held back in its place."""
+        names = self.farm.names
+        for allocation in self.allocations.values():
+            self._charge_placed(allocation, -1)
+        self.fresh_farm(nodes)
+        for allocation in self.allocations.values():
+            allocation.where = tuple((self.farm.index[names[n]], k) for n, k in allocation.where)
+            for n, k in allocation.where:
+                self.farm.take(n, allocation.claim.part, k)
+            self._charge_placed(allocation, 1)
+
+    def _charge_placed(self, allocation: Allocation, sign: int) -> None:
+        """Charge what depends on the nodes: their benchmark power, and the quotas for them."""
+        claim, where = allocation.claim, allocation.where
+        if self.policy.tracks_hs23:
+            power = self.hs23(claim, where) * sign
+            self.tree.charge(claim.leaf, HS23, power)
+            for share in self.tree.paths[claim.leaf]:
+                self.share_use[share].held[HS23] += power
+        for meter, key, amount in claim.placed:
+            _count(self.meters[meter], key, self.placed_amount(meter, amount, where) * sign)
 
     def resize(self) -> None:
         """The farm's capacity or the open windows have changed: work out all amounts and bounds anew."""
@@ -193,19 +218,16 @@ class Ledger:
         for node, parts in allocation.where:
             farm.take(node, claim.part, parts * sign)
             all_up &= farm.up[node]
-        asks = claim.asks
-        if self.policy.tracks_hs23:
-            asks = (*asks, (HS23, self.hs23(claim, allocation.where)))
-        for resource, ask in asks:
+        for resource, ask in claim.asks:
             tree.charge(claim.leaf, resource, ask * sign)
         uses, half_lives = self.share_use, self.half_lives
         for share in tree.paths[claim.leaf]:
-            uses[share].charge(asks, sign, tick, half_lives[share])
+            uses[share].charge(claim.asks, sign, tick, half_lives[share])
+        if claim.placed or self.policy.tracks_hs23:
+            self._charge_placed(allocation, sign)
         meters = self.meters
         for meter, key, amount in claim.meters:
             _count(meters[meter], key, amount * sign)
-        for meter, key, amount in claim.placed:
-            _count(meters[meter], key, self.placed_amount(meter, amount, allocation.where) * sign)
         if not all_up:
             self.resize()  # what is held on a node that is down is live capacity
 

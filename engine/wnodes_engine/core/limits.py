@@ -57,8 +57,18 @@ def full_in(tree: ShareTree, claim: Claim) -> int:
 
 def placed_over(ledger: Ledger, claim: Claim, where: Where) -> bool:
     """Whether what depends on the chosen nodes is over its limit: hs23, and quotas for some nodes."""
-    if ledger.policy.tracks_hs23 and ledger.hs23(claim, where) > ledger.tree.free(claim.leaf, HS23):
+    if ledger.policy.tracks_hs23 and hs23_full(ledger, claim, where):
         return True
+    return bool(claim.placed) and over_placed_quota(ledger, claim, where)
+
+
+def hs23_full(ledger: Ledger, claim: Claim, where: Where) -> bool:
+    """Whether the share has no room for the benchmark power of these nodes."""
+    return ledger.hs23(claim, where) > ledger.tree.free(claim.leaf, HS23)
+
+
+def over_placed_quota(ledger: Ledger, claim: Claim, where: Where) -> bool:
+    """Whether a quota on hs23, or for some nodes, has no room for the claim on these nodes."""
     for meter, key, amount in claim.placed:
         asked = ledger.placed_amount(meter, amount, where)
         if ledger.meters[meter].get(key, 0) + asked > ledger.bounds[meter]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from wnodes_engine.check.checked import CheckedPolicy
 from wnodes_engine.core.claim import Claim
 from wnodes_engine.core.meters import MeterSpec
+from wnodes_engine.core.tree import Amounts
 from wnodes_engine.values import Request, Route
 
 if TYPE_CHECKING:
@@ -28,6 +29,13 @@ class Refused(IntEnum):
 Refusal = tuple[int, int, int]
 """(`Refused`, index of the statement, what was asked)."""
 
+
+class Capacity(NamedTuple):
+    """So much of each resource, as what a quota's bound reads of a farm."""
+
+    up: Amounts
+
+
 Admit = Callable[[Request, "State"], tuple[Claim | None, list[Refusal] | None]]
 """The rules: the claim (None if no share was assigned), and what refuses it (None if nothing does)."""
 
@@ -42,7 +50,7 @@ class CompiledPolicy:
 
     checked: CheckedPolicy
     admit: Admit
-    bounds: Callable[[State], list[int]]
+    bounds: Callable[[State | Capacity], list[int]]
     routes: tuple[Callable[[Request, Claim], Route], ...]
     meters: tuple[MeterSpec, ...]
     tracks_hs23: bool

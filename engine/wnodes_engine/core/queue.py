@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Callable
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 
 from wnodes_engine.check.checked import Order
 from wnodes_engine.core.accounts import Account, ratio
@@ -77,6 +77,12 @@ class WaitClass:
         self._pushes += 1
         heappush(self._heap, (waiter.request.submitted, waiter.serial, self._pushes, waiter))
         self.live += 1
+
+    def forget(self, waiting: dict[str, Waiter]) -> None:
+        """Drop those taken out before their turn, once there are more of them than of those that wait."""
+        if len(self._heap) > 2 * self.live + 16:
+            self._heap = [entry for entry in self._heap if waiting.get(entry[3].request.id) is entry[3]]
+            heapify(self._heap)
 
     def head(self, waiting: dict[str, Waiter]) -> Waiter:
         """The oldest one that still waits; what was taken out before is dropped on the way."""
@@ -161,6 +167,7 @@ class LeafQueue:
         self.live -= 1
         track = members.track
         self.settled(members)
+        members.forget(waiting)
         if not members.live:
             self._leave(track, members)
             del self._classes[waiter.claim]
@@ -262,6 +269,9 @@ class LeafQueue:
             self.sleepers.setdefault(hold[:2], {})[track.number, hold] = track
         else:
             self._unlink(track)
+            # Who is older than what a pass has skipped will be looked at by the next pass.
+            if track.skip and members.at < track.awake[track.skip - 1][0]:
+                track.skip += 1
             insort(track.awake, (members.at, members))
             self._link(track)
 
@@ -278,7 +288,10 @@ class LeafQueue:
                     del self.sleepers[hold[:2]]
         else:
             self._unlink(track)
-            del track.awake[bisect_left(track.awake, (members.at,))]
+            at = bisect_left(track.awake, (members.at,))
+            del track.awake[at]
+            if at < track.skip:
+                track.skip -= 1
             self._link(track)
 
     def _link(self, track: Track) -> None:

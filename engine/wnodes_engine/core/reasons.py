@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import traceback
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from wnodes_engine.check.checked import UNLIMITED, Quota
 from wnodes_engine.core.claim import Claim
@@ -19,38 +21,46 @@ from wnodes_engine.values import Code, Reason, Request
 
 if TYPE_CHECKING:
     from wnodes_engine.core.meters import MeterSpec
+    from wnodes_engine.core.policy import CompiledPolicy
     from wnodes_engine.core.state import State
 
-_HOUR = 3600
+_HOUR: Final = 3600
+_PLACE: Final = re.compile(r"# (.+):(\d+)$")
+"""Where a line of the compiled policy comes from."""
 
 
-def refused_by_error(error: Exception) -> Reason:
-    """A rule could not be evaluated."""
-    return Reason(Code.ERROR, f"the policy could not be evaluated for this request: {error}")
+def refused_by_error(policy: CompiledPolicy, error: Exception) -> Reason:
+    """A rule could not be evaluated: most often it reads what the request does not have."""
+    file, line = "", 0
+    lines = policy.source.splitlines()
+    for frame in traceback.extract_tb(error.__traceback__):
+        if frame.filename.startswith("<policy ") and frame.lineno:
+            place = _PLACE.search(lines[frame.lineno - 1])
+            if place is not None:
+                file, line = place[1], int(place[2])
+    message = "a rule of the policy reads something that this request does not have"
+    return Reason(Code.ERROR, message, "", file, line)
 
 
-def denials(
-    state: State, claim: Claim | None, refusals: list[Refusal], now: int, queued: bool
-) -> tuple[Reason, ...]:
+def denials(state: State, claim: Claim | None, refusals: list[Refusal], now: int) -> tuple[Reason, ...]:
     """Every reason that denies: rules, what can never run, quotas that deny or that it exceeds alone."""
     reasons = [_refused(state, refusal) for refusal in sorted(refusals)]
     if claim is None:
         return tuple(reasons)
     reasons += _never(state, claim)
-    where = place(state, claim, now) if claim.placed else None
-    for meter, key, held, asked, bound in quota_states(state, claim, now, where):
+    for meter, key, held, asked, bound in quota_states(state, claim, now, None):
         spec = state.policy.meters[meter]
-        if bound is None or spec.quota is None:
+        if spec.quota is None:
             continue
-        if asked > bound and spec.quota.nodes is None and spec.quota.condition.window is None:
-            reasons.append(_over(state, spec, key, 0, asked, bound, alone=True))
+        ever = state.ever_bounds[meter] * (_HOUR if spec.window else 1)
+        if asked > ever and spec.quota.nodes is None:
+            reasons.append(_over(state, spec, key, 0, asked, ever, alone=True))
         elif held + asked > bound and spec.quota.denies:
             reasons.append(_over(state, spec, key, held, asked, bound))
-    if not queued:
-        for meter, key in claim.waits:
-            spec, bound = state.policy.meters[meter], state.bounds[meter]
-            if state.meters[meter].get(key, 0) + 1 > bound:
-                reasons.append(_over(state, spec, key, state.meters[meter].get(key, 0), 1, bound))
+    for meter, key in claim.waits:
+        spec, bound = state.policy.meters[meter], state.bounds[meter]
+        if state.meters[meter].get(key, 0) + 1 > bound:
+            reasons.append(_over(state, spec, key, state.meters[meter].get(key, 0), 1, bound))
     return tuple(reasons)
 
 
@@ -85,7 +95,7 @@ def _queue_ahead(state: State, claim: Claim, request: Request, where: Where | No
         )
     if where is not None:
         for reservation in state.reservations(now):
-            if reservation.claim is not claim and not reservation.admits(claim, where, now):
+            if reservation.claim != claim and not reservation.admits(claim, where, now):
                 nodes = ", ".join(place.node for place in state.placement(reservation.where[:3]))
                 wait = duration(reservation.start - now)
                 share = state.tree.shares[reservation.claim.leaf].path
@@ -258,9 +268,11 @@ def _share_full(state: State, claim: Claim, where: Where | None) -> list[Reason]
 
 
 def _no_node(state: State, claim: Claim, now: int) -> Reason:
-    room = 0 if claim.parts == 1 else count_room(state, claim, now)
+    room = 0 if claim.parts == 1 and not claim.placed else count_room(state, claim, now)
     if meets_downtime(state, claim, now) and place(state, claim._replace(walltime=0), now) is not None:
         message = f"the nodes with room go down before its walltime, {duration(claim.walltime)}, is over"
+    elif claim.placed and place(state, claim._replace(placed=()), now) is not None:
+        message = f"the quotas for its nodes leave room for {room} of {_parts(claim.part, claim.parts)}"
     elif claim.parts == 1:
         message = f"no node that may take it has {_parts(claim.part, claim.parts)} free now"
     else:

@@ -8,9 +8,10 @@ from wnodes_engine.core.accounts import ratio
 from wnodes_engine.core.averages import TICK
 from wnodes_engine.core.claim import Claim
 from wnodes_engine.core.farm import Where
+from wnodes_engine.core.fitting import nodes_for
 from wnodes_engine.core.ledger import Allocation
-from wnodes_engine.core.limits import full_in, holding_back, over_hours, placed_over
-from wnodes_engine.core.placement import meets_downtime, place
+from wnodes_engine.core.limits import full_in, holding_back, over_hours
+from wnodes_engine.core.placement import meets_downtime
 from wnodes_engine.core.queue import Shape, Track
 from wnodes_engine.core.reserve import Reservation, place_beside, reserve
 
@@ -164,6 +165,7 @@ class _Pass:
             return None
         if claim.hours and over_hours(state, claim, now):
             self._skip(leaf, track)
+            queue.settled(members)
             return None
         full = full_in(state.tree, claim)
         if full >= 0:
@@ -174,6 +176,10 @@ class _Pass:
             queue.settled(members)
             return None
         where = self._nodes(claim, track.shape) if full < 0 else None
+        if isinstance(where, str):
+            self._skip(leaf, track)
+            queue.settled(members)
+            return None
         if where is None:
             self._block(leaf, track)
             queue.settled(members)
@@ -196,18 +202,15 @@ class _Pass:
             self.skipped.append((leaf, track))
         self.state.queues[leaf].skip(track, track.skip + 1 if to is None else to)
 
-    def _nodes(self, claim: Claim, shape: Shape) -> Where | None:
-        """The nodes where the claim has room now."""
-        state = self.state
+    def _nodes(self, claim: Claim, shape: Shape) -> Where | str | None:
+        """What `nodes_for` finds; nothing is given back in a pass, so what found no room will find none."""
         if shape in self.no_nodes:
             return None
-        where = place(state, claim, self.now)
-        if where is None:
-            if not meets_downtime(state, claim, self.now):
-                self.no_nodes.add(shape)
-            return None
-        if (claim.placed or state.policy.tracks_hs23) and placed_over(state, claim, where):
-            return None
+        where = nodes_for(self.state, claim, self.now)
+        # What is short may be the share's hs23, or only the nodes that a downtime leaves.
+        plain = not self.state.policy.tracks_hs23 and not meets_downtime(self.state, claim, self.now)
+        if where is None and plain:
+            self.no_nodes.add(shape)
         return where
 
     def _block(self, leaf: int, track: Track) -> None:

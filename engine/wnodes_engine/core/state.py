@@ -7,14 +7,15 @@ from functools import partial
 
 from wnodes_engine.core.averages import AVERAGE_BITS, TICK
 from wnodes_engine.core.claim import Claim
-from wnodes_engine.core.decide import room, started, submit
+from wnodes_engine.core.decide import admit, started, submit
 from wnodes_engine.core.farm import Where
+from wnodes_engine.core.fitting import has_room, held_back, nodes_for
 from wnodes_engine.core.ledger import Allocation, Ledger
-from wnodes_engine.core.limits import over_quota
+from wnodes_engine.core.limits import share_full
 from wnodes_engine.core.placement import room_when_empty
-from wnodes_engine.core.policy import CompiledPolicy
+from wnodes_engine.core.policy import Capacity, CompiledPolicy
 from wnodes_engine.core.queue import LeafQueue, Waiter
-from wnodes_engine.core.reserve import Reservation, reserve
+from wnodes_engine.core.reserve import Reservation, place_beside, reserve
 from wnodes_engine.core.schedule import schedule
 from wnodes_engine.core.tree import INFINITE
 from wnodes_engine.language.vocabulary import RESOURCES
@@ -84,10 +85,14 @@ class State(Ledger):
         """Work out what every share is worth and every quota's bound anew."""
         super().resize()
         self.bounds = self.policy.bounds(self)
+        self.ever_bounds = self.policy.bounds(Capacity(self.farm.configured()))
+        """The bounds with every node up: only by these a request is told that it asks too much by itself."""
         for spec in self.policy.meters:
             window = spec.quota.condition.window if spec.quota else None
             if window is not None and not self.time.open >> window & 1:
                 self.bounds[spec.index] = INFINITE
+            if window is not None:
+                self.ever_bounds[spec.index] = INFINITE
         for queue in self.queues.values():
             for meter, key in list(queue.sleepers):
                 queue.wake(meter, key, self.bounds[meter] - self.meters[meter].get(key, 0))
@@ -142,14 +147,25 @@ class State(Ledger):
         queue = self.queues[claim.leaf]
         if not queue.live or not queue.order.strict:
             return None
-        first = queue.first_free(partial(self._held_back, now), now // TICK)
+        first = queue.first_free(partial(self._passed_over, now), now // TICK)
         waiter = self.waiters.get(request.id)
         if first is None or (waiter is not None and queue.place(waiter) <= first[0]):
             return None
         return first[1].head(self.waiters).request
 
     def _held_back(self, now: int, claim: Claim) -> bool:
-        return over_quota(self, claim, now)
+        return held_back(self, claim, now)
+
+    def _passed_over(self, now: int, claim: Claim) -> bool:
+        """Whether a strict leaf goes on behind the claim: a quota or a reservation holds it back."""
+        if held_back(self, claim, now):
+            return True
+        if share_full(self, claim):
+            return False
+        where = nodes_for(self, claim, now)
+        if not isinstance(where, tuple):
+            return False
+        return place_beside(self, claim, where, self.reservations(now), now) is None
 
     def reservations(self, now: int) -> list[Reservation]:
         """What is reserved for the blocked heads of the leaves that order by best effort."""
@@ -166,7 +182,7 @@ class State(Ledger):
     def _blocked_head(self, queue: LeafQueue, now: int) -> Claim | None:
         """The claim of the first in line that no quota holds back, if there is no room for it."""
         first = queue.first_free(partial(self._held_back, now), now // TICK)
-        if first is None or room(self, first[1].claim, now) is not None:
+        if first is None or has_room(self, first[1].claim, now):
             return None
         return first[1].claim
 
@@ -203,13 +219,21 @@ class State(Ledger):
     def start(self, request: Request, placement: Iterable[Placement], now: int) -> Allocation:
         """Take up an allocation that exists already: it is charged, and never refused.
 
-        Raises KeyError for an unknown node, ValueError where the policy assigns the request to no share.
+        A request that waits waits no longer. Raises KeyError for an unknown node; ValueError for a request
+        that runs already, that has other parts than the placement, or that no share takes.
         """
         self.advance(now)
-        claim, _ = self.policy.admit(request, self)
+        if request.id in self.allocations:
+            raise ValueError(f"request {request.id} runs already")
+        claim, _ = admit(self, request)
         if claim is None:
             raise ValueError(f"request {request.id} belongs to no share")
+        placement = tuple(placement)
+        if sum(place.parts for place in placement) != claim.parts:
+            raise ValueError(f"request {request.id} has {claim.parts} parts, not as many as are placed")
         where = tuple((self.farm.index[place.node], place.parts) for place in placement)
+        if (waiter := self.waiters.get(request.id)) is not None:
+            self.dequeue(waiter)
         self._serial += 1
         allocation = Allocation(request, claim, where, now, self._serial, self)
         self.hold(allocation, now)
@@ -245,7 +269,9 @@ class State(Ledger):
             accounts = [queue.account(i, name) for i, key in enumerate(names) if key == of]
             if not accounts:
                 raise KeyError(of)
+        half_life = self.half_lives[index] if of == "share" else self.queues[index].half_lives[0]
         for account in accounts:
+            account.charge((), 0, self._minute, half_life)
             account.tick = self._minute
             account.average[r] = average << AVERAGE_BITS
 

@@ -206,7 +206,7 @@ _TABLE: Final = (
 ATTRIBUTES: Final = {attribute.name: attribute for attribute in _TABLE}
 """Every attribute of the engine's own, by its dotted name; a site adds more in `site.yaml`."""
 
-DEFAULTABLE: Final = ("cores", "memory", "gpus", "disk", "volumes", "count", "walltime", "queue", "account", "flavour", "project")  # fmt: skip
+DEFAULTABLE: Final = ("cores", "memory", "gpus", "disk", "volumes", "count", "walltime", "queue", "account", "project")  # fmt: skip
 """What `default` may fill in."""
 
 CAPPABLE: Final = ("cores", "memory", "gpus", "disk", "volumes", "count", "walltime")

@@ -1,0 +1,40 @@
+"""Whether a claim fits now, and if it does not, whether it is for want of room or because of a quota."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from wnodes_engine.core.claim import Claim
+from wnodes_engine.core.farm import Where
+from wnodes_engine.core.ledger import Ledger
+from wnodes_engine.core.limits import hs23_full, over_placed_quota, over_quota, share_full
+from wnodes_engine.core.placement import place
+
+HELD_BACK: Final = "a quota"
+"""Instead of nodes: a quota that depends on the nodes has no room. It blocks nobody behind."""
+
+
+def nodes_for(ledger: Ledger, claim: Claim, now: int) -> Where | str | None:
+    """Nodes for a claim whose share has room; None if there are none, `HELD_BACK` if a quota says no."""
+    where = place(ledger, claim, now)
+    if where is None:
+        if claim.placed and place(ledger, claim._replace(placed=()), now) is not None:
+            return HELD_BACK
+        return None
+    if claim.placed and over_placed_quota(ledger, claim, where):
+        return HELD_BACK
+    if ledger.policy.tracks_hs23 and hs23_full(ledger, claim, where):
+        return None
+    return where
+
+
+def held_back(ledger: Ledger, claim: Claim, now: int) -> bool:
+    """Whether a quota, of whatever kind, keeps the claim from starting."""
+    if over_quota(ledger, claim, now):
+        return True
+    return bool(claim.placed) and nodes_for(ledger, claim, now) == HELD_BACK
+
+
+def has_room(ledger: Ledger, claim: Claim, now: int) -> bool:
+    """Whether its share and the nodes have room for a claim that no quota holds back."""
+    return not share_full(ledger, claim) and nodes_for(ledger, claim, now) is not None
