@@ -119,6 +119,7 @@ class Store:
             self._writer = _engine(path, pool_size=1)
             self._reader = _engine(path, pool_size=4)
             self._prepare()
+            self._file = _identity(path)
         except exc.DBAPIError as error:
             os.close(self._lock)
             raise StoreError(_explained(path, error)) from None
@@ -136,6 +137,10 @@ class Store:
 
     def commit(self, changes: Sequence[Change]) -> None:
         """Make all these changes in one transaction, on the disk when it returns. Raises StoreUnavailable."""
+        if _identity(self.path) != self._file:  # SQLite would go on, in a file that ends with this process
+            raise StoreUnavailable(
+                f"{self.path} was moved or removed: put it back, or start the daemon anew without its past"
+            )
         with _translated(), self._writer.begin() as connection:
             for kind, group in groupby(changes, type):
                 _write(connection, kind, list(group))
@@ -243,6 +248,15 @@ def _lock(path: str) -> int:
     os.truncate(lock, 0)
     os.write(lock, f"{os.getpid()}\n".encode())
     return lock
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    """Which file a path leads to; None where there is none."""
+    try:
+        status = os.stat(path)  # noqa: PTH116 - once a commit
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _engine(path: str, pool_size: int) -> sa.Engine:

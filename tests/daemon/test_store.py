@@ -23,7 +23,7 @@ from wnodes_daemon.records import (
     State,
     Step,
 )
-from wnodes_daemon.store import VERSION, Store, StoreError
+from wnodes_daemon.store import VERSION, Store, StoreError, StoreUnavailable
 from wnodes_engine.backend import JobRef
 from wnodes_engine.values import Code, Decision, Outcome, Placement, Reason, Request
 
@@ -72,6 +72,16 @@ def test_a_group_is_committed_whole_or_not_at_all(store: Store) -> None:
     with pytest.raises(sqlalchemy.exc.IntegrityError):
         store.commit([NewEntry(entry(1)), NewEntry(entry(2)), NewEntry(entry(1))])
     assert store.live() == []
+
+
+def test_nothing_is_written_to_a_file_that_is_not_there_any_more(path: str, store: Store) -> None:
+    store.commit([NewEntry(entry(1))])
+    Path(path).rename(f"{path}.away")
+    with pytest.raises(StoreUnavailable, match="moved or removed: put it back"):
+        store.commit([NewEntry(entry(2))])
+    Path(f"{path}.away").rename(path)
+    store.commit([NewEntry(entry(3))])
+    assert [one.id for one in store.live()] == [1, 3]
 
 
 def test_a_request_never_has_two_live_dispatches(store: Store) -> None:
