@@ -138,6 +138,11 @@ def load_site(path: str | Path) -> Site:
                     help="a route could not tell them apart: rename one",
                 )
             )
+    listen = value.get("daemon", {}).get("listen", {})
+    if "socket" in listen and listen.keys() & {"host", "port"}:
+        span = positions.of_key("daemon", "listen", "socket")
+        message, mend = "the daemon listens on a socket or on a port, not on both", "keep one of the two"
+        findings.append(Finding("E193", message, span, help=mend))
     if findings:
         raise DocumentError(in_order(findings), {str(path): positions.text})
 

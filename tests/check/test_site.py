@@ -104,6 +104,8 @@ def test_a_site_behind_a_link_finds_what_is_beside_the_file_itself(tmp_path: Pat
         (("experiment:", "my-own:"), "E193", (16, 3), "cannot be the name", "letters"),
         (("  openstack:", "  slurm:"), "E193", (22, 3), "a backend and an executor", "rename"),
         (("port: 8080", "port: 99999"), "E192", (24, 18), "at most 65535", None),
+        (("port: 8080", "port: 8080, socket: a"), "E193", (24, 24), "not on both", "keep one"),
+        (("daemon:", "daemon:\n  tick: 0"), "E192", (24, 9), "at least 0.01", None),
         (("memory: 2GiB}\na", "memory: 2GB}\na"), "E192", (14, 29), "not of the right form", "96GiB"),
         (("[phys, astro]", "[phys, phys]"), "E192", (5, 1), "twice", "keep one"),
         (("[phys, astro]", "phys"), "E192", (5, 9), "has to be a list, not 'phys'", None),
