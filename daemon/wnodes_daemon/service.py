@@ -389,7 +389,8 @@ class Service:
         if ending.started_at is not None and dispatch.started is None:
             dispatch = msgspec.structs.replace(dispatch, started=ending.started_at)
         _log.info("ended", extra={"request": dispatch.request, "key": dispatch.key, "as": state})
-        message = "" if state is not State.FAILED or ending.exit_status is not None else "its node failed"
+        untold = state is State.FAILED and ending.exit_status is None
+        message = "it ended without an exit status: its node may have failed" if untold else ""
         self._release(
             msgspec.structs.replace(dispatch, ref=ending.ref),
             changes,
