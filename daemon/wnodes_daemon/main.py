@@ -32,6 +32,7 @@ from wnodes_engine.wire import Known
 from wnodes_daemon import listen, logs
 from wnodes_daemon.api import Context
 from wnodes_daemon.application import application
+from wnodes_daemon.connections import bounded, most_connections
 from wnodes_daemon.grouping import Busy
 from wnodes_daemon.loop import Line, Loop
 from wnodes_daemon.plugins import PluginError, load_backends, unserved
@@ -180,6 +181,7 @@ class _Running:
         server = _Server(
             uvicorn.Config(
                 application(context),
+                http=bounded(most_connections(daemon.limits.connections)),
                 log_config=None,
                 access_log=False,
                 lifespan="off",
