@@ -62,3 +62,17 @@ def test_benchmarked_shares_are_scheduled_alike(
     text: str, nodes: list[Node], stream: list[streams.Event]
 ) -> None:
     agree_on(text, nodes, stream)
+
+
+@given(policies(Asking(time=True, state=True)), farms.nodes(), streams.streams(40))
+def test_windows_and_downtimes_are_kept_alike(
+    text: str, nodes: list[Node], stream: list[streams.Event]
+) -> None:
+    agree_on(text, nodes, stream)
+
+
+@given(policies(Asking(time=True, rules=False)), farms.nodes(most=3), streams.crowds())
+def test_crowds_wait_for_windows_and_around_downtimes_alike(
+    text: str, nodes: list[Node], stream: list[streams.Event]
+) -> None:
+    agree_on(text, nodes, stream)

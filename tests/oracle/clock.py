@@ -44,8 +44,7 @@ def open_windows(policy: CheckedPolicy, now: int) -> list[int]:
 
 
 def portions(policy: CheckedPolicy, share: Share, windows: list[int]) -> Portions | None:
-    """What a share is granted while these windows are open: by one that speaks of it, else by its own statement."""
-    changed = [
-        policy.windows[i].shares[share.index] for i in windows if share.index in policy.windows[i].shares
-    ]
-    return changed[-1] if changed else share.portions
+    """What a share is granted while these windows are open: what one of them says, or its own statement."""
+    said = [policy.windows[i].shares for i in windows]
+    changes = [shares[share.index] for shares in said if share.index in shares]
+    return changes[-1] if changes else share.portions

@@ -77,23 +77,26 @@ class Oracle:
         return Answer(Outcome.WAIT, share, route)
 
     def decide(self, request: Request, now: int) -> Answer:
-        """What the engine answers to a request that waits, or that nobody has submitted."""
-        admitted = self.admit(request, now)
-        if admitted.outcome is Outcome.DENY and request.id not in self.state.queue:
+        """What the engine answers to a request that waits, and so is admitted, or that nobody submitted."""
+        self.advance(now)
+        queued = self.state.queue.get(request.id)
+        wish = asked(self.policy, request, now) if queued is None else queued.asked
+        if queued is None and (admitted := self.admit(request, now)).outcome is Outcome.DENY:
             return admitted
-        wish = asked(self.policy, request, now)
+        assert wish.leaf is not None
+        share, route = self.policy.shares[wish.leaf].path, self.route(wish)
         reasons = [*self.over_quota(wish, now), *self.no_room(wish), *self.behind(wish, now)]
         placement = self.placement(self.state, wish)
         promises = self.promises(wish, now)
         if placement is not None and not reasons:
             placement = self.beside(wish, promises, now)
             if placement is not None:
-                return Answer(Outcome.START, admitted.share, admitted.route, placement)
+                return Answer(Outcome.START, share, route, placement)
             placement = self.placement(self.state, wish)
         if placement is not None:
             broken = (promise for promise in promises if delays(self.state, wish, placement, promise, now))
             reasons += [Why(Code.RESERVED) for _ in broken]
-        return Answer(Outcome.WAIT, admitted.share, admitted.route, reasons=tuple(reasons))
+        return Answer(Outcome.WAIT, share, route, reasons=tuple(reasons))
 
     # ----------------------------------------------------------------- events
 
@@ -196,9 +199,8 @@ class Oracle:
     def never(self, wish: Asked) -> Iterator[Why]:
         """What the farm as it is configured could never give."""
         assert wish.leaf is not None
-        tree = self.state.tree(configured=True)
         for r, amount in self.state.ask(wish).items():
-            most = tree.most(wish.leaf, r)
+            most = self.state.most(wish.leaf, r)
             if amount > 0 and amount > most:
                 yield Why(Code.NEVER_SHARE, r, most, amount, amount - most)
         nodes = [node for node in self.state.nodes.values() if self.state.takes(node, wish)]
@@ -221,9 +223,12 @@ class Oracle:
             yield from self.exceeded(wish, quota, ceiling, key, now, denying=False)
 
     def held_back(self, wish: Asked, now: int) -> bool:
-        """Whether a quota holds it back, so that it blocks nobody; one for nodes is a matter of room."""
+        """Whether a quota holds it back, so that it blocks nobody; one for nodes if all else has room."""
         ceilings = [(q, ceiling, key) for q, ceiling, key in self.ceilings(wish) if q.nodes is None]
-        return any(any(self.exceeded(wish, *each, now, denying=False)) for each in ceilings)
+        if any(any(self.exceeded(wish, *each, now, denying=False)) for each in ceilings):
+            return True
+        placed = self.placement(self.state, wish)
+        return placed is None and self.placement(self.state, wish, unlimited=True) is not None
 
     def no_room(self, wish: Asked) -> Iterator[Why]:
         """What its share, and the nodes, cannot give now."""
@@ -292,16 +297,26 @@ class Oracle:
         return next((parts for parts in fewer if self.placement(self.state, wish, parts)), 0)
 
     def placement(
-        self, state: State, wish: Asked, count: int | None = None, avoided: frozenset[str] = frozenset()
+        self,
+        state: State,
+        wish: Asked,
+        count: int | None = None,
+        avoided: frozenset[str] = frozenset(),
+        unlimited: bool = False,
     ) -> tuple[Placement, ...] | None:
-        """Where the parts of a request (or only `count` of them) would go on a farm in that state."""
+        """Where the parts of a request (or only `count` of them) would go on a farm in that state.
+
+        Not on the nodes `avoided`; `unlimited` by quotas for nodes, if so told.
+        """
         nodes = [node for node in state.nodes.values() if node.up and state.takes(node, wish)]
         nodes = [node for node in nodes if node.name not in avoided and not state.goes_down(node, wish)]
         places = (p for p in self.policy.places if wish.facts["kind"] in p.kinds)
         spread = next((p.spread for p in places if state.applies(p.condition, wish)), False)
         free = {node.name: state.room(node) for node in nodes}
         rank = {node.name: state.rank(node, wish) for node in nodes}
-        return place(free, wish.part, count or wish.count, spread, rank, state.budgets(wish))
+        return place(
+            free, wish.part, count or wish.count, spread, rank, [] if unlimited else state.budgets(wish)
+        )
 
     def fitting(
         self, state: State, wish: Asked, avoided: frozenset[str] = frozenset()
@@ -349,7 +364,7 @@ class Oracle:
         if ask == 0:
             return
         ever = state.bound(ceiling, configured=True)
-        if denying and ask > ever * hour:
+        if denying and ask > ever * hour and quota.condition.window is None:
             yield Why(Code.QUOTA, r, ever, up(ask, hour), up(ask - ever * hour, hour), *at(ceiling.span))
         elif held + ask > bound * hour and (quota.denies or not denying):
             short = up(held + ask - bound * hour, hour)

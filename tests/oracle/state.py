@@ -9,12 +9,12 @@ from typing import Any
 from msgspec.structs import replace
 from oracle import averages, quotas
 from oracle.averages import Change
-from oracle.clock import WEEKDAYS, in_force, local, portions
+from oracle.clock import WEEKDAYS, in_force, local, open_windows, portions
 from oracle.expressions import Read, holds, in_set, value
 from oracle.placing import ON_NODE, Budget, Part, size
 from oracle.quotas import Use
 from oracle.request import Asked, reader
-from oracle.tree import RESOURCES, Amounts, Tree
+from oracle.tree import RESOURCES, Amounts, Number, Tree
 from wnodes_engine.check.checked import UNLIMITED, Ceiling, CheckedPolicy, Condition, NodeSet, Quota
 from wnodes_engine.values import Node, Placement
 
@@ -150,16 +150,25 @@ class State:
         """What an allocation is charged."""
         return self.charge(held.asked, held.placement)
 
-    def tree(self, configured: bool = False) -> Tree:
-        """The share tree, over the live capacity or over the configured one."""
-        nodes = self.nodes.values()
-        capacity = added(whole(node) for node in nodes) if configured else self.live_capacity()
+    def tree(self) -> Tree:
+        """The share tree of now."""
+        return self.tree_of(self.live_capacity(), open_windows(self.policy, self.now))
+
+    def most(self, n: int, r: str) -> Number:
+        """The most that a share could ever hold: of all nodes, and in whatever window."""
+        capacity = added(whole(node) for node in self.nodes.values())
+        alone = [[i] for i in range(len(self.policy.windows))]
+        times = [[], open_windows(self.policy, self.now), *alone]
+        return max(self.tree_of(capacity, windows).most(n, r) for windows in times)
+
+    def tree_of(self, capacity: Amounts, windows: list[int]) -> Tree:
+        """The share tree over a capacity while some windows are open."""
         leaves = {held.leaf for held in self.held.values()}
         used = {
             leaf: added(self.charge_of(held) for held in self.held.values() if held.leaf == leaf)
             for leaf in leaves
         }
-        shares = [replace(s, portions=portions(self.policy, s, self.now)) for s in self.policy.shares]
+        shares = [replace(s, portions=portions(self.policy, s, windows)) for s in self.policy.shares]
         return Tree(tuple(shares), capacity, used)
 
     def live_capacity(self) -> Amounts:

@@ -16,7 +16,7 @@ class Asking:
     """What policies speak of: `hs23`, the farm's `state`, default walltimes; all leaves `strict`, or none.
 
     Without `rules`, there are only shares, assignments, orders and places, and no share is bounded: the
-    nodes are what is short.
+    nodes are what is short. With `time`, there are windows and downtimes, around when streams begin.
     """
 
     hs23: bool = False
@@ -24,6 +24,7 @@ class Asking:
     walltimes: bool = True
     strict: bool | None = None
     rules: bool = True
+    time: bool = False
 
 
 @st.composite
@@ -56,6 +57,7 @@ def _rules(asking: Asking) -> st.SearchStrategy[list[str]]:
         st.lists(_place(), max_size=2),
         st.lists(_route(), max_size=1),
         st.just(["route job, vmjob, vm, pool to simulated"]),
+        *([_windows(asking), st.lists(_downtime(), max_size=1)] if asking.time else []),
     ]
     return st.tuples(*sections).map(lambda drawn: [line for lines in drawn for line in lines])
 
@@ -97,7 +99,7 @@ def _siblings(draw: Draw, count: int, absolute: bool, asking: Asking) -> list[st
     )
     percents: dict[int, list[list[float]]] = {
         1: [[100], [62.5]],
-        2: [[50, 50], [70, 20], [99, 0]],
+        2: [[50, 50], [70, 20], [90, 0]],
         3: [[33.33, 33.33, 33.33], [60, 30, 10]],
     }
     percent = draw(st.sampled_from(percents[count]))
@@ -201,6 +203,7 @@ def _state(asking: Asking) -> st.SearchStrategy[str]:
     """Tests that may stand in caps and denials: of the farm's state too, if so asked."""
     if not asking.state:
         return _placed()
+    times = ("time.hour >= 22", "time.hour < 6", "time.weekday == wed", "time.weekday in {tue, thu}")
     uses = (
         "cores >= 1",
         "cores < 4",
@@ -214,7 +217,7 @@ def _state(asking: Asking) -> st.SearchStrategy[str]:
     return st.one_of(
         _placed(),
         _one_of(*(f"{scope}.{use}" for scope in ("user", "group", "share") for use in uses)),
-        _one_of(*farm, "share.nominal.cores < 4", "has project and project.cores > 2"),
+        _one_of(*times, *farm, "share.nominal.cores < 4", "has project and project.cores > 2"),
     )
 
 
@@ -357,3 +360,31 @@ def _place() -> st.SearchStrategy[str]:
 def _route() -> st.SearchStrategy[str]:
     where = _one_of(" to slurm", " to openstack through slurm")
     return _followed(st.just("route "), _kinds(), where, _sometimes(_guard(_placed())))
+
+
+def _windows(asking: Asking) -> st.SearchStrategy[list[str]]:
+    """Two windows; only one changes shares, so that they may overlap."""
+    share = _followed(
+        _one_of(*(f"share LEAF{n}" for n in range(4))), _one_of(" 5%", " weight 2", " 5% borrow none")
+    )
+    rule = st.one_of(_default(asking), _cap(asking), _deny(asking), _quota(asking), _priority())
+    rules = st.lists(rule.filter(lambda line: not re.match(r"priority \d", line)), max_size=2)
+
+    def written(drawn: tuple[str, str, list[str], list[str], list[str]]) -> list[str]:
+        first, second, shares, some, others = drawn
+        return [
+            f"window one = {first}",
+            f"window two = {second}",
+            *["during one {", *shares, *some, "}"],
+            *["during two {", *others, "}"],
+        ]
+
+    hours = _one_of(
+        '"22:14-22:40"', '"Mon-Fri 22:20-06:00"', '"Wed,Thu"', '"Tue 22:00-23:00", "Wed 04:30-00:00"'
+    )
+    return st.tuples(hours, hours, st.lists(share, max_size=1), rules, rules).map(written)
+
+
+def _downtime() -> st.SearchStrategy[str]:
+    when = _one_of('"2023-11-14 22:30" to "2023-11-14 23:00"', '"2023-11-15 00:00" to "2023-11-16 12:00"')
+    return _followed(st.just("downtime "), when, st.just(" on nodes "), _nodes())
