@@ -182,6 +182,7 @@ class _Running:
             uvicorn.Config(
                 application(context),
                 http=bounded(most_connections(daemon.limits.connections)),
+                backlog=128,  # so many are accepted before the first of them is told that it is too many
                 log_config=None,
                 access_log=False,
                 lifespan="off",
