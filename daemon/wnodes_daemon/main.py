@@ -42,6 +42,9 @@ from wnodes_daemon.views import BackendView
 
 _log: Final = logging.getLogger(__name__)
 _LONGEST_PAUSE: Final = 30.0
+_TAKEN_IN: Final = 128
+_KNOCKING: Final = 2048
+"""Connections that are accepted before the first of them is looked at, and those that the kernel keeps."""
 
 
 class StartError(Exception):
@@ -182,7 +185,7 @@ class _Running:
             uvicorn.Config(
                 application(context),
                 http=bounded(most_connections(daemon.limits.connections)),
-                backlog=128,  # so many are accepted before the first of them is told that it is too many
+                backlog=_TAKEN_IN,
                 log_config=None,
                 access_log=False,
                 lifespan="off",
@@ -265,7 +268,12 @@ class _Running:
 
 
 class _Server(uvicorn.Server):
-    """Leaves the signals to us: they end the loop, too."""
+    """Leaves the signals to us: they end the loop, too. Lets many knock at once, and takes few in at a time."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for bound in sockets or ():
+            bound.listen(_KNOCKING)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

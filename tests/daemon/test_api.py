@@ -313,3 +313,13 @@ def test_jobs_are_submitted_held_and_released_once(client: Client, shared_site: 
 
 def test_no_log_line_says_that_a_call_failed(shared_site: Site) -> None:
     assert [line for line in shared_site.log() if line["level"] in {"error", "critical"}] == []
+
+
+def test_hundreds_may_knock_at_once(shared_site: Site, client: Client) -> None:
+    peers = [socket.socket(socket.AF_UNIX) for _ in range(400)]
+    for peer in peers:
+        peer.setblocking(False)
+        peer.connect(str(shared_site.folder / "wnodesd.sock"))
+    assert client.health().status == "ok"
+    for peer in peers:
+        peer.close()
