@@ -268,7 +268,7 @@ class _Running:
 
 
 class _Server(uvicorn.Server):
-    """Leaves the signals to us, who end the loop, too; lets many knock at once, and takes few in at a time."""
+    """Leaves the signals to us: they end the loop, too. Lets many knock, and takes few in at a time."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
