@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from strategies.checking import checked
 from wnodes_engine.compile import compile_policy
 from wnodes_engine.core import State, decide
 from wnodes_engine.values import Code, Node, Outcome, Placement, Request
 
 NOW = 1_700_000_000
-
-not_yet = pytest.mark.xfail(strict=True, reason="the oracle is right, and the engine does not follow yet")
 
 
 def job(request_id: str, user: str = "ann", submitted: int = NOW, **asked: Any) -> Request:
@@ -39,7 +36,6 @@ def test_the_farms_cores_are_those_of_the_nodes_that_are_up() -> None:
     assert decide(state, job("r2"), NOW).outcome is Outcome.START
 
 
-@not_yet
 def test_what_the_configured_share_could_never_hold_is_denied_even_where_it_fits_now() -> None:
     # The share is 4 cores: 1,500 MiB of the whole farm, but 4,000 MiB of the half that is up.
     state = farm(
@@ -53,7 +49,6 @@ def test_what_the_configured_share_could_never_hold_is_denied_even_where_it_fits
     assert asked == submitted
 
 
-@not_yet
 def test_fairshare_is_measured_by_the_capacity_of_now() -> None:
     state = farm(
         "share a 100% assign a otherwise order a by fairshare of user half-life 10m, size",
@@ -70,7 +65,6 @@ def test_fairshare_is_measured_by_the_capacity_of_now() -> None:
     assert started(state, later) == ["r2", "r3"]
 
 
-@not_yet
 def test_nothing_is_reserved_for_what_a_quota_for_nodes_keeps_out() -> None:
     state = farm(
         "share a 50% share b 50% assign a when count > 1 assign b otherwise\n"
@@ -83,7 +77,6 @@ def test_nothing_is_reserved_for_what_a_quota_for_nodes_keeps_out() -> None:
     assert decide(state, job("r3", cores=4), NOW).outcome is Outcome.START
 
 
-@not_yet
 def test_nobody_passes_the_head_of_a_strict_leaf_that_a_reservation_holds_back() -> None:
     state = farm(
         'share a 100% share b 0% assign a when user == "ann" assign b otherwise order b by age strict',

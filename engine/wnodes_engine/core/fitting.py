@@ -8,7 +8,7 @@ from wnodes_engine.core.claim import Claim
 from wnodes_engine.core.farm import Where
 from wnodes_engine.core.ledger import Ledger
 from wnodes_engine.core.limits import hs23_full, over_placed_quota, over_quota, share_full
-from wnodes_engine.core.placement import place
+from wnodes_engine.core.placement import allowances_of, place, room_when_empty
 
 HELD_BACK: Final = "a quota"
 """Instead of nodes: a quota that depends on the nodes has no room. It blocks nobody behind."""
@@ -18,14 +18,19 @@ def nodes_for(ledger: Ledger, claim: Claim, now: int) -> Where | str | None:
     """Nodes for a claim whose share has room; None if there are none, `HELD_BACK` if a quota says no."""
     where = place(ledger, claim, now)
     if where is None:
-        if claim.placed and place(ledger, claim._replace(placed=()), now) is not None:
-            return HELD_BACK
-        return None
+        return HELD_BACK if claim.placed and _kept_out(ledger, claim, now) else None
     if claim.placed and over_placed_quota(ledger, claim, where):
         return HELD_BACK
     if ledger.policy.tracks_hs23 and hs23_full(ledger, claim, where):
         return None
     return where
+
+
+def _kept_out(ledger: Ledger, claim: Claim, now: int) -> bool:
+    """Whether the quotas for nodes keep a claim out that finds no place: now, or even of an empty farm."""
+    if place(ledger, claim._replace(placed=()), now) is not None:
+        return True
+    return room_when_empty(ledger, claim, allowances_of(ledger, claim)) < claim.parts
 
 
 def held_back(ledger: Ledger, claim: Claim, now: int) -> bool:

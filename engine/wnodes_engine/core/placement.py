@@ -155,13 +155,17 @@ def count_room(ledger: Ledger, claim: Claim, now: int) -> int:
     return room
 
 
-def room_when_empty(ledger: Ledger, claim: Claim) -> int:
-    """How many of the claim's parts, at most all, the configured farm could hold, empty and every node up."""
+def room_when_empty(ledger: Ledger, claim: Claim, allowances: dict[int, int]) -> int:
+    """How many of the claim's parts, at most all, the configured farm could hold, empty and every node up.
+
+    `allowances` are what quotas for nodes leave, by meter; they are used up.
+    """
     farm, left = ledger.farm, claim.parts
     allowed = {kind for kinds in ledger.tiers(claim.rules) for kind in kinds}
     for i, node in enumerate(farm.nodes):
         if farm.class_of[i] in allowed:
-            left -= fit(claim.part, node.cores, node.memory, node.gpus, node.disk)
+            fits = fit(claim.part, node.cores, node.memory, node.gpus, node.disk)
+            left -= _allow(min(fits, left), ledger.metered[farm.class_of[i]], allowances)
             if left <= 0:
                 return claim.parts
     return claim.parts - left

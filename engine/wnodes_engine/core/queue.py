@@ -138,6 +138,8 @@ class LeafQueue:
         self._tracks: dict[Lane, Track] = {}
         self._made = 0
         self._tick = -1
+        self.stale = False
+        """Whether the shares' amounts have changed, by which the averages are measured."""
         keys = {key.key for key in order.keys}
         self._ages, self._grows, self._sized = "fairshare" in keys, "priority" in keys, "size" in keys
 
@@ -181,8 +183,8 @@ class LeafQueue:
 
     def refresh(self, tick: int) -> None:
         """Put the line in order as of this tick: averages have moved, priorities have grown."""
-        if tick != self._tick:
-            self._tick = tick
+        if tick != self._tick or self.stale:
+            self._tick, self.stale = tick, False
             if self._ages or (self._grows and any(track.claim.rates for _, _, track in self.line)):
                 ratios: dict[tuple[int, str], int] = {}
                 tracks = [track for _, _, track in self.line]

@@ -172,7 +172,7 @@ class _Pass:
             # Nothing is given back in a pass: who asks as much as that need not be looked at again.
             self.full[leaf] = (full, state.tree.free(leaf, full))
         elif self.heads and now + claim.walltime > (limit := self._limit(claim, track.shape)):
-            self._pass_over(leaf, track, limit)
+            self._delays(leaf, track, limit)
             queue.settled(members)
             return None
         where = self._nodes(claim, track.shape) if full < 0 else None
@@ -187,7 +187,7 @@ class _Pass:
         if self.heads:
             where = self._beside(claim, where)
             if where is None:
-                self._skip(leaf, track)
+                self._delays(leaf, track)
                 queue.settled(members)
                 return None
         allocation = state.begin(members.head(state.waiters), where, now)
@@ -236,14 +236,22 @@ class _Pass:
             known = self.limits[claim.leaf, shape] = min(starts, default=_NEVER)
         return known
 
-    def _pass_over(self, leaf: int, track: Track, limit: int) -> None:
-        """The track's first class ends too late: go on to the next that does not, if there is any."""
-        longest = limit - self.now
-        for i in range(track.skip + 1, len(track.awake)):
-            if track.awake[i][1].claim.walltime <= longest:
-                self._skip(leaf, track, i)
-                return
-        self.passed.add(track)
+    def _delays(self, leaf: int, track: Track, limit: int | None = None) -> None:
+        """The track's first class would delay a head: go on behind it, unless the leaf is strict.
+
+        With a limit, all that end later are passed over at once.
+        """
+        if self.state.queues[leaf].order.strict:
+            self.cursor[leaf] = _NOTHING
+        elif limit is None:
+            self._skip(leaf, track)
+        else:
+            longest = limit - self.now
+            for i in range(track.skip + 1, len(track.awake)):
+                if track.awake[i][1].claim.walltime <= longest:
+                    self._skip(leaf, track, i)
+                    return
+            self.passed.add(track)
 
     def _promises(self) -> list[Reservation]:
         """The reservations of the heads that are blocked, worked out when first asked for."""

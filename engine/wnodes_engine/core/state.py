@@ -9,13 +9,12 @@ from wnodes_engine.core.averages import AVERAGE_BITS, TICK
 from wnodes_engine.core.claim import Claim
 from wnodes_engine.core.decide import admit, started, submit
 from wnodes_engine.core.farm import Where
-from wnodes_engine.core.fitting import has_room, held_back, nodes_for
+from wnodes_engine.core.fitting import has_room, held_back
 from wnodes_engine.core.ledger import Allocation, Ledger
-from wnodes_engine.core.limits import share_full
 from wnodes_engine.core.placement import room_when_empty
 from wnodes_engine.core.policy import Capacity, CompiledPolicy
 from wnodes_engine.core.queue import LeafQueue, Waiter
-from wnodes_engine.core.reserve import Reservation, place_beside, reserve
+from wnodes_engine.core.reserve import Reservation, reserve
 from wnodes_engine.core.schedule import schedule
 from wnodes_engine.core.tree import INFINITE
 from wnodes_engine.language.vocabulary import RESOURCES
@@ -94,6 +93,7 @@ class State(Ledger):
             if window is not None:
                 self.ever_bounds[spec.index] = INFINITE
         for queue in self.queues.values():
+            queue.stale = True
             for meter, key in list(queue.sleepers):
                 queue.wake(meter, key, self.bounds[meter] - self.meters[meter].get(key, 0))
 
@@ -147,7 +147,7 @@ class State(Ledger):
         queue = self.queues[claim.leaf]
         if not queue.live or not queue.order.strict:
             return None
-        first = queue.first_free(partial(self._passed_over, now), now // TICK)
+        first = queue.first_free(partial(self._held_back, now), now // TICK)
         waiter = self.waiters.get(request.id)
         if first is None or (waiter is not None and queue.place(waiter) <= first[0]):
             return None
@@ -155,17 +155,6 @@ class State(Ledger):
 
     def _held_back(self, now: int, claim: Claim) -> bool:
         return held_back(self, claim, now)
-
-    def _passed_over(self, now: int, claim: Claim) -> bool:
-        """Whether a strict leaf goes on behind the claim: a quota or a reservation holds it back."""
-        if held_back(self, claim, now):
-            return True
-        if share_full(self, claim):
-            return False
-        where = nodes_for(self, claim, now)
-        if not isinstance(where, tuple):
-            return False
-        return place_beside(self, claim, where, self.reservations(now), now) is None
 
     def reservations(self, now: int) -> list[Reservation]:
         """What is reserved for the blocked heads of the leaves that order by best effort."""
@@ -193,7 +182,7 @@ class State(Ledger):
         if known is None:
             if len(self._feasible) > _SHAPES_KNOWN:
                 self._feasible.clear()
-            known = self._feasible[shape] = room_when_empty(self, claim)
+            known = self._feasible[shape] = room_when_empty(self, claim, {})
         return known
 
     # -------------------------------------------------------------- allocations
