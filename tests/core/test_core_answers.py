@@ -90,3 +90,13 @@ def test_nobody_passes_the_head_of_a_strict_leaf_that_a_reservation_holds_back()
     waits = decide(state, job("r4", "bob", NOW + 2, walltime=60), NOW)
     assert [reason.code for reason in waits.reasons] == [Code.BEHIND]
     assert started(state) == []
+
+
+def test_a_share_that_is_over_full_of_memory_goes_on_starting_what_wants_none() -> None:
+    state = farm(
+        "share a 50% borrow none share b 50% assign b when count > 1 assign a otherwise", Node("n1", 8, 4000)
+    )
+    state.start(job("r1", memory=3000), (Placement("n1", 1),), NOW)
+    state.submit(job("r2", memory=1000), NOW)
+    state.submit(job("r3", submitted=NOW + 1), NOW)
+    assert started(state) == ["r3"]
