@@ -100,3 +100,23 @@ def test_a_share_that_is_over_full_of_memory_goes_on_starting_what_wants_none() 
     state.submit(job("r2", memory=1000), NOW)
     state.submit(job("r3", submitted=NOW + 1), NOW)
     assert started(state) == ["r3"]
+
+
+def test_a_quota_for_nodes_that_is_over_full_stops_nobody_elsewhere() -> None:
+    state = farm(
+        'share a 100% assign a otherwise quota for nodes "n1": cores <= 4',
+        Node("n1", 8, 4000),
+        Node("n2", 8, 4000),
+    )
+    state.start(job("r1", cores=6), (Placement("n1", 1),), NOW)
+    assert decide(state, job("r2"), NOW).node == "n2"
+
+
+def test_a_quota_for_nodes_denies_only_what_has_no_other_place() -> None:
+    state = farm(
+        'share a 100% assign a otherwise deny "not today" when gpus == 0\n'
+        'quota for nodes "n1": cores <= 0 else deny',
+        Node("n1", 8, 4000),
+        Node("n2", 8, 4000),
+    )
+    assert [reason.code for reason in decide(state, job("r1"), NOW).reasons] == [Code.RULE]
