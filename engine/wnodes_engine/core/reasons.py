@@ -48,10 +48,13 @@ def denials(state: State, claim: Claim | None, refusals: list[Refusal], now: int
     if claim is None:
         return tuple(reasons)
     reasons += _never(state, claim)
+    placed = claim.placed and place(state, claim, now) is not None
     for meter, key, held, asked, bound in quota_states(state, claim, now, None):
         spec = state.policy.meters[meter]
         if spec.quota is None:
             continue
+        if spec.quota.nodes is not None and placed:
+            continue  # its parts have gone elsewhere
         ever = state.ever_bounds[meter] * (_HOUR if spec.window else 1)
         if asked > ever and spec.quota.nodes is None:
             reasons.append(_over(state, spec, key, 0, asked, ever, alone=True))
