@@ -140,7 +140,7 @@ class _Pass:
             while at < len(line):
                 track = line[at][2]
                 if not (
-                    track.shape in blocked or track in self.passed or _asked(track.claim, resource) > free
+                    track.shape in blocked or track in self.passed or _asks_over(track.claim, resource, free)
                 ):
                     break
                 at += 1
@@ -269,8 +269,6 @@ class _Pass:
         return place_beside(self.state, claim, where, self._promises(), self.now)
 
 
-def _asked(claim: Claim, resource: int) -> int:
-    for asked, amount in claim.asks:
-        if asked == resource:
-            return amount
-    return 0
+def _asks_over(claim: Claim, resource: int, free: int) -> bool:
+    """Whether the claim asks more of the resource than is free; who asks nothing of it does not."""
+    return any(asked == resource and amount > free for asked, amount in claim.asks)
