@@ -14,6 +14,7 @@ from strategies.checking import checked
 from wnodes_engine.check.checked import CheckedPolicy
 from wnodes_engine.compile import compile_policy
 from wnodes_engine.core import State, decide
+from wnodes_engine.core.averages import AVERAGE_BITS
 from wnodes_engine.values import Code, Decision, Node, Placement, Reason, Request
 
 WITH_A_STATEMENT = {Code.CAP, Code.RULE, Code.QUOTA}
@@ -115,6 +116,10 @@ class Both:
                 assert (r, use.nominal[r]) == (r, tree.amount[n][r])
                 assert (r, use.used[r]) == (r, tree.total_use(n, r))
                 assert (r, use.free[r]) == (r, tree.free(n, r))
+                if share.parent is not None:
+                    half_life = self.oracle.policy.halflife[share.parent]
+                    average = self.oracle.state.average(leaves, r, half_life, self.now)
+                    assert (r, use.average[r]) == (r, average >> AVERAGE_BITS)
 
     def named(self, request: Request) -> Request:
         self.asked += 1
