@@ -71,7 +71,7 @@ def over_placed_quota(ledger: Ledger, claim: Claim, where: Where) -> bool:
     """Whether a quota on hs23, or for some nodes, has no room for the claim on these nodes."""
     for meter, key, amount in claim.placed:
         asked = ledger.placed_amount(meter, amount, where)
-        if ledger.meters[meter].get(key, 0) + asked > ledger.bounds[meter]:
+        if asked and ledger.meters[meter].get(key, 0) + asked > ledger.bounds[meter]:
             return True
     return False
 

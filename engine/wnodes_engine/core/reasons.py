@@ -71,7 +71,7 @@ def waits(state: State, claim: Claim, request: Request, where: Where | None, now
     """Every reason that makes an admitted request wait; `where` are the nodes that have room for it now."""
     reasons = []
     for meter, key, held, asked, bound in quota_states(state, claim, now, where):
-        if held + asked > bound:
+        if asked and held + asked > bound:
             reasons.append(_over(state, state.policy.meters[meter], key, held, asked, bound))
     reasons += _share_full(state, claim, where)
     if where is None:
