@@ -11,7 +11,7 @@ from wnodes_engine.check.checked import UNLIMITED, Quota
 from wnodes_engine.core.claim import Claim
 from wnodes_engine.core.farm import Part, Where
 from wnodes_engine.core.ledger import HS23
-from wnodes_engine.core.limits import least_hs23, quota_states
+from wnodes_engine.core.limits import least_hs23, over_quota, quota_states, share_full
 from wnodes_engine.core.placement import count_room, meets_downtime, place
 from wnodes_engine.core.policy import Refusal, Refused
 from wnodes_engine.core.wording import amount, duration, size
@@ -70,10 +70,12 @@ def denials(state: State, claim: Claim | None, refusals: list[Refusal], now: int
 def waits(state: State, claim: Claim, request: Request, where: Where | None, now: int) -> tuple[Reason, ...]:
     """Every reason that makes an admitted request wait; `where` are the nodes that have room for it now."""
     reasons = []
-    for meter, key, held, asked, bound in quota_states(state, claim, now, where):
-        if asked and held + asked > bound:
-            reasons.append(_over(state, state.policy.meters[meter], key, held, asked, bound))
-    reasons += _share_full(state, claim, where)
+    if claim.placed or over_quota(state, claim, now):
+        for meter, key, held, asked, bound in quota_states(state, claim, now, where):
+            if asked and held + asked > bound:
+                reasons.append(_over(state, state.policy.meters[meter], key, held, asked, bound))
+    if state.policy.tracks_hs23 or share_full(state, claim):
+        reasons += _share_full(state, claim, where)
     if where is None:
         reasons.append(_no_node(state, claim, now))
     if state.waiters:
