@@ -89,11 +89,7 @@ def admit(state: State, request: Request) -> tuple[Claim | None, list[Refusal] |
 
 def out_of_limits(state: State, claim: Claim, where: Where, now: int) -> bool:
     """Whether a quota or the share has no room for the claim on these nodes."""
-    return (
-        share_full(state, claim)
-        or over_quota(state, claim, now)
-        or ((claim.placed or state.policy.tracks_hs23) and placed_over(state, claim, where))
-    )
+    return share_full(state, claim) or over_quota(state, claim, now) or placed_over(state, claim, where)
 
 
 def may_wait(state: State, claim: Claim, now: int) -> bool:

@@ -71,7 +71,6 @@ SCOPE_KEYS: Final = (
 ORDER_KEYS: Final = ("fairshare", "priority", "age", "size")
 FAIRSHARE_OF: Final = ("user", "group", "project", "account")
 ACTIONS: Final = ("requeue", "suspend", "checkpoint", "shelve", "delete")
-VICTIM_KEYS: Final = ("priority", "runtime", "start", "size")
 TEMPLATE_FIELDS: Final = ("share", "leaf", "user", "group", "project", "origin", "kind", "queue", "account")
 """What may stand in braces in a route's texts; `share` is the dotted path, `leaf` its last part."""
 
