@@ -149,7 +149,7 @@ def test_a_fairshare_without_a_half_life_has_a_week() -> None:
 
 def test_an_action_without_kinds_is_for_all_that_it_fits() -> None:
     policy = sound(FRAME + "reclaim for any by requeue, shelve for vm, delete for pool after 5m\n")
-    taking = policy.reclaims[0].taking
+    taking = policy.preempts[0].taking
     assert taking.actions == {"job": "requeue", "vmjob": "requeue", "vm": "shelve", "pool": "delete"}
     assert taking.after == 300
 

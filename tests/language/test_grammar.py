@@ -126,6 +126,6 @@ def test_the_example_of_the_languages_design_is_read_whole():
     text = Path(__file__).with_name("example.policy").read_text()
     kinds = Counter(type(statement).__name__ for statement in parsed(text).statements)
     assert kinds == Counter(
-        Let=1, Share=3, Default=1, Cap=1, Assign=5, Deny=2, Quota=4, Priority=2, Order=2, Reclaim=1,
-        Preempt=1, Window=1, During=1, NodeRule=1, Place=1, Downtime=1, Route=2,
+        Let=1, Share=3, Default=1, Cap=1, Assign=5, Deny=2, Quota=4, Priority=2, Order=2,
+        Preempt=2, Window=1, During=1, NodeRule=1, Place=1, Downtime=1, Route=2,
     )  # fmt: skip

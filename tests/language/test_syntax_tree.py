@@ -82,24 +82,28 @@ CONSTRUCTS = {
     ),
     "order any by fairshare of user strict": "Order(keys=[OrderKey(key=fairshare of=user)] strict)",
     "order any by age": "Order(keys=[OrderKey(key=age)])",
-    "reclaim for any": "Reclaim(taking=Taking(guard=Guard()))",
+    "reclaim for any": "Preempt(how=reclaim taking=Taking(guard=Guard()))",
     "reclaim for a.b after 5m by requeue for job, vmjob, shelve for vm when x sparing y unless z": (
-        "Reclaim(share=a.b taking=Taking(guard=Guard(when=x unless=z) sparing=y"
+        "Preempt(how=reclaim beneficiary=a.b taking=Taking(guard=Guard(when=x unless=z) sparing=y"
         " actions=[Act(action=requeue kinds=[job, vmjob]), Act(action=shelve kinds=[vm])] after=5m))"
     ),
     "preempt a for b taking lowest priority, shortest runtime at most 2 per victim, 50 per hour": (
-        "Preempt(victim=a beneficiary=b taking=Taking(guard=Guard() order=[VictimKey(extreme=lowest"
+        "Preempt(how=for victim=a beneficiary=b taking=Taking(guard=Guard() order=[VictimKey(extreme=lowest"
         " of=priority), VictimKey(extreme=shortest of=runtime)] budgets=[Budget(count=2 of=victim),"
         " Budget(count=50 of=hour)]))"
     ),
     "preempt a for b even below nominal even borrowing including native by delete": (
-        "Preempt(victim=a beneficiary=b below_nominal borrowing taking=Taking(guard=Guard()"
+        "Preempt(how=for victim=a beneficiary=b below_nominal borrowing taking=Taking(guard=Guard()"
         " actions=[Act(action=delete)] native))"
     ),
     "preempt self when priority < 5": (
-        "Preempt(own taking=Taking(guard=Guard(when=Compare(op='<' left=priority right=5))))"
+        "Preempt(how=self taking=Taking(guard=Guard(when=Compare(op='<' left=priority right=5))))"
     ),
-    "preempt self in a.b": "Preempt(victim=a.b own taking=Taking(guard=Guard()))",
+    "preempt self in a.b": "Preempt(how=self victim=a.b taking=Taking(guard=Guard()))",
+    "preempt fairly": "Preempt(how=fairly taking=Taking(guard=Guard()))",
+    "preempt fairly in a.b by requeue": (
+        "Preempt(how=fairly victim=a.b taking=Taking(guard=Guard() actions=[Act(action=requeue)]))"
+    ),
     # Time and nodes.
     'window nights = "Mon-Fri 20:00-08:00", "Sat,Sun"': (
         'Window(name=nights times=["Mon-Fri 20:00-08:00", "Sat,Sun"])'

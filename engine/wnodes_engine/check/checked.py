@@ -287,7 +287,7 @@ class VictimKey(Struct, frozen=True, gc=False):
 
 
 class Taking(Struct, frozen=True, gc=False):
-    """What reclaim and preempt have in common.
+    """The clauses of `reclaim` and `preempt`.
 
     `sparing` speaks of the victim, the condition of the beneficiary (and of `victim.*`). `actions` maps
     each kind to its action. `per_victim` and `per_hour` are budgets or None; `after` is the warning time
@@ -304,20 +304,19 @@ class Taking(Struct, frozen=True, gc=False):
     native: bool
 
 
-class Reclaim(Struct, frozen=True, gc=False):
-    """The beneficiary leaves (all for `any`) take back what others borrow."""
-
-    beneficiaries: frozenset[int]
-    taking: Taking
-    span: Span
-
-
 class Preempt(Struct, frozen=True, gc=False):
-    """`victims` and `beneficiaries` are leaves; `own`: each leaf only takes from itself."""
+    """A rule that makes room; `how` is `reclaim`, `for` (another share), `self` or `fairly`.
 
+    `victims` and `beneficiaries` are leaves. `victim` and `beneficiary` are the shares as named, up to which
+    amounts are looked at by `preempt A for B`; None elsewhere. `self`: each leaf takes only from itself;
+    `fairly` and `reclaim`: only from others.
+    """
+
+    how: str
     victims: frozenset[int]
     beneficiaries: frozenset[int]
-    own: bool
+    victim: int | None
+    beneficiary: int | None
     below_nominal: bool
     borrowing: bool
     taking: Taking
@@ -413,7 +412,6 @@ class CheckedPolicy(Struct, frozen=True, gc=False):
     quotas: tuple[Quota, ...]
     orders: dict[int, Order]
     halflife: dict[int, int]
-    reclaims: tuple[Reclaim, ...]
     preempts: tuple[Preempt, ...]
     windows: tuple[Window, ...]
     node_rules: tuple[NodeRule, ...]

@@ -81,7 +81,7 @@ class _Checker:
         priorities = self._made(syntax.Priority, Rules.priority)
         limits = self._quotas()
         leaf_orders, halflife = orders.orders(self._all(syntax.Order), self.names)
-        reclaims, preempts = self._preemption()
+        preempts = self._preemption()
         node_rules = self._made(syntax.NodeRule, Rules.node_rule)
         places = self._made(syntax.Place, Rules.place)
         downtimes = [
@@ -109,7 +109,6 @@ class _Checker:
             quotas=tuple(limits),
             orders=leaf_orders,
             halflife=halflife,
-            reclaims=tuple(reclaims),
             preempts=tuple(preempts),
             windows=windows,
             node_rules=tuple(node_rules),
@@ -299,19 +298,14 @@ class _Checker:
         quotas.check_repeated(limits, self.names)
         return limits
 
-    def _preemption(self) -> tuple[list[checked.Reclaim], list[checked.Preempt]]:
-        def reclaim(rules: Rules, statement: syntax.Reclaim) -> checked.Reclaim | None:
-            condition = rules.condition(statement.taking.guard, Place(Phase.PREEMPT))
-            return preemption.reclaim(statement, condition, self.typer)
-
-        def preempt(rules: Rules, statement: syntax.Preempt) -> checked.Preempt | None:
+    def _preemption(self) -> list[checked.Preempt]:
+        def check(rules: Rules, statement: syntax.Preempt) -> checked.Preempt | None:
             condition = rules.condition(statement.taking.guard, Place(Phase.PREEMPT))
             return preemption.preempt(statement, condition, self.typer)
 
-        reclaims = self._made(syntax.Reclaim, reclaim)
-        preempts = self._made(syntax.Preempt, preempt)
+        preempts = self._made(syntax.Preempt, check)
         preemption.check_circles(preempts, self.typer)
-        return reclaims, preempts
+        return preempts
 
     # -------------------------------------------------------------- whole policy
 
@@ -338,7 +332,6 @@ class _Checker:
             ("rule", policy.places),
         ):
             totality.conditions([(rule.condition, rule.span) for rule in rules], what)
-        totality.conditions([(rule.taking.condition, rule.span) for rule in policy.reclaims], "rule")
         totality.conditions([(rule.taking.condition, rule.span) for rule in policy.preempts], "rule")
 
     def _contradictions(self, policy: checked.CheckedPolicy) -> None:

@@ -29,58 +29,68 @@ FITTING: Final = {
 _BUDGETS: Final = ("victim", "hour")
 
 
-def reclaim(
-    statement: syntax.Reclaim, condition: checked.Condition | None, typer: Typer
-) -> checked.Reclaim | None:
-    """A reclaim rule; None, and findings, where something is wrong with it."""
-    leaves = _leaves(statement.share, typer)
-    taking = _taking(statement.taking, condition, statement, typer)
-    if leaves is None or taking is None:
-        return None
-    return checked.Reclaim(leaves, taking, statement.span)
-
-
 def preempt(
     statement: syntax.Preempt, condition: checked.Condition | None, typer: Typer
 ) -> checked.Preempt | None:
-    """A preempt rule; None, and findings, where something is wrong with it."""
+    """A rule that makes room; None, and findings, where something is wrong with it."""
     victims = _leaves(statement.victim, typer)
-    own = statement.own
-    beneficiaries = victims if own else _leaves(statement.beneficiary, typer)
+    inside = statement.how in ("self", "fairly")
+    beneficiaries = victims if inside else _leaves(statement.beneficiary, typer)
     taking = _taking(statement.taking, condition, statement, typer)
-    report = typer.names.report
-    if victims is None or beneficiaries is None or taking is None:
+    if (
+        victims is None
+        or beneficiaries is None
+        or taking is None
+        or not _makes_sense(statement, taking, typer)
+    ):
         return None
-    if not own and statement.victim and statement.beneficiary and victims & beneficiaries:
-        one, other = statement.victim.dotted, statement.beneficiary.dotted
-        inside = (
-            f"`{one}` and `{other}` are the same share"
-            if one == other
-            else f"`{one}` and `{other}` lie in each other"
-        )
+    named = (statement.victim, statement.beneficiary) if statement.how == "for" else (None, None)
+    victim, beneficiary = (None if share is None else typer.names.share(share) for share in named)
+    return checked.Preempt(
+        statement.how,
+        victims,
+        beneficiaries,
+        victim,
+        beneficiary,
+        statement.below_nominal,
+        statement.borrowing,
+        taking,
+        statement.span,
+    )
+
+
+def _makes_sense(statement: syntax.Preempt, taking: checked.Taking, typer: Typer) -> bool:
+    """Whether the two sides are not the same; a finding where they are."""
+    report, condition = typer.names.report, taking.condition
+    one, other = statement.victim, statement.beneficiary
+    if (
+        statement.how == "for"
+        and one
+        and other
+        and (_leaves(one, typer) or set()) & (_leaves(other, typer) or set())
+    ):
+        same = "are the same share" if one.dotted == other.dotted else "lie in each other"
         report.add(
             "E161",
-            f"{inside}: it would take from itself",
-            statement.beneficiary.span,
-            f"write `preempt self in {one}`",
+            f"`{one.dotted}` and `{other.dotted}` {same}: it would take from itself",
+            other.span,
+            f"write `preempt self in {one.dotted}`",
         )
-        return None
-    if own and condition is not None and condition.expr is None:
+        return False
+    if statement.how == "self" and condition.expr is None:
         report.add(
             "E161",
             "any request would push out any other of its share",
             statement.span,
             "say when: `when victim.priority < priority`",
         )
-        return None
-    return checked.Preempt(
-        victims, beneficiaries, own, statement.below_nominal, statement.borrowing, taking, statement.span
-    )
+        return False
+    return True
 
 
 def check_circles(preempts: Sequence[checked.Preempt], typer: Typer) -> None:
     """Two shares that push out each other."""
-    rules = [rule for rule in preempts if not rule.own]
+    rules = [rule for rule in preempts if rule.how == "for"]
     for at, rule in enumerate(rules[:200]):
         for other in rules[:at]:
             if rule.victims & other.beneficiaries and rule.beneficiaries & other.victims:
@@ -104,7 +114,7 @@ def _leaves(share: syntax.Name | None, typer: Typer) -> frozenset[int] | None:
 def _taking(
     taking: syntax.Taking,
     condition: checked.Condition | None,
-    statement: syntax.Reclaim | syntax.Preempt,
+    statement: syntax.Preempt,
     typer: Typer,
 ) -> checked.Taking | None:
     sparing = None
@@ -163,9 +173,7 @@ def _budgets(budgets: Sequence[syntax.Budget], typer: Typer) -> dict[str, int] |
     return made if sound else None
 
 
-def _actions(
-    acts: Sequence[syntax.Act], statement: syntax.Reclaim | syntax.Preempt, typer: Typer
-) -> dict[str, str] | None:
+def _actions(acts: Sequence[syntax.Act], statement: syntax.Preempt, typer: Typer) -> dict[str, str] | None:
     """By kind. An action without kinds is for all that it fits and that no other action names."""
     report = typer.names.report
     if not acts:

@@ -8,7 +8,7 @@ optional and absent. The methods run inside the LALR parser, bottom up, so that 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Final
@@ -28,6 +28,13 @@ VICTIM_ORDERS: Final = {
     "size": ("smallest", "largest"),
 }
 """What victims may be ordered by, and from which end."""
+
+_NEVER_EVEN: Final = {
+    "reclaim": ("reclaim", "it takes back what others borrow; for more, write `preempt`"),
+    "self": ("preempt self", "inside a leaf amounts play no part: leave it out"),
+    "fairly": ("preempt fairly", "it compares how far above their amounts shares are: leave it out"),
+}
+"""The rules to which no `even …` belongs: how they are written, and the mend."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,47 +236,44 @@ class Builder(ExpressionBuilder):
     def order_mode(self, *words: Token) -> Clause:
         return Clause("strict", words[0].value == "strict", self.span_of(*words))
 
-    def reclaim(self, keyword: Token, share: tree.Name | Token, *clauses: Clause) -> tree.Reclaim:
-        given = self._once(clauses)
-        for clause in clauses:
-            if clause.word.startswith("even "):
-                message = f"`{clause.word}` does not belong to `reclaim`"
-                self._report(
-                    "E160",
-                    message,
-                    clause.span,
-                    "it takes back what others borrow; for more, write `preempt`",
-                )
-        return tree.Reclaim(
-            _share_or_none(share), self._taking(given), self.span_of(keyword, share, *clauses)
-        )
+    def reclaim(self, keyword: Token, share: tree.Name | Token, *clauses: Clause) -> tree.Preempt:
+        return self._preempt(keyword, "reclaim", None, _share_or_none(share), clauses, share)
 
     def preempt(
         self, keyword: Token, victim: tree.Name, beneficiary: tree.Name, *clauses: Clause
     ) -> tree.Preempt:
-        given = self._once(clauses)
-        return tree.Preempt(
-            victim,
-            beneficiary,
-            False,
-            "even below nominal" in given,
-            "even borrowing" in given,
-            self._taking(given),
-            self.span_of(keyword, beneficiary, *clauses),
-        )
+        return self._preempt(keyword, "for", victim, beneficiary, clauses)
 
     def preempt_self(
         self, keyword: Token, own: Token, within: tree.Name | None, *clauses: Clause
     ) -> tree.Preempt:
+        return self._preempt(keyword, own.value, within, None, clauses, own)
+
+    preempt_fairly = preempt_self
+
+    def _preempt(
+        self,
+        keyword: Token,
+        how: str,
+        victim: tree.Name | None,
+        beneficiary: tree.Name | None,
+        clauses: Sequence[Clause],
+        *words: tree.Name | Token,
+    ) -> tree.Preempt:
         given = self._once(clauses)
+        for clause in clauses:
+            if how != "for" and clause.word.startswith("even"):
+                written, mend = _NEVER_EVEN[how]
+                message = f"`{clause.word}` does not belong to `{written}`"
+                self._report("E160", message, clause.span, mend)
         return tree.Preempt(
-            within,
-            None,
-            True,
+            how,
+            victim,
+            beneficiary,
             "even below nominal" in given,
             "even borrowing" in given,
             self._taking(given),
-            self.span_of(keyword, own, within, *clauses),
+            self.span_of(keyword, *words, victim, beneficiary, *clauses),
         )
 
     def _taking(self, given: dict[str, Any]) -> tree.Taking:

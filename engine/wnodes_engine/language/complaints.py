@@ -30,7 +30,7 @@ STATEMENTS: Final = {
     "PRIORITY": "priority [+|-]NUMBER [per DURATION waited] [when CONDITION]",
     "ORDER": "order SHARE|any by KEY, … [strict|best effort]",
     "RECLAIM": "reclaim for SHARE|any [when …] [sparing …] [taking …] [at most …] [by …] [after …]",
-    "PREEMPT": "preempt SHARE for SHARE, or preempt self, then [when …] [taking …] [at most …] [by …]",
+    "PREEMPT": "preempt SHARE for SHARE|self|fairly [when …] [taking …] [at most …] [by …]",
     "WINDOW": 'window NAME = "Mon-Fri 20:00-08:00"',
     "DURING": "during WINDOW { … }",
     "GROUP": 'group NAME = nodes "pattern*"',

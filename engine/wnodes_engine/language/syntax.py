@@ -265,7 +265,7 @@ class Budget(Struct, frozen=True, gc=False):
 
 
 class Taking(Struct, frozen=True, gc=False):
-    """The clauses that `reclaim` and `preempt` have in common."""
+    """The clauses of `reclaim` and `preempt`."""
 
     guard: Guard
     sparing: Expr | None
@@ -383,20 +383,16 @@ class Order(Struct, frozen=True, gc=False):
     span: Span
 
 
-class Reclaim(Struct, frozen=True, gc=False):
-    """`reclaim for any when … sparing … by … after 5m`; `share` is None for `any`."""
-
-    share: Name | None
-    taking: Taking
-    span: Span
-
-
 class Preempt(Struct, frozen=True, gc=False):
-    """`preempt A for B …`; `preempt self in A when …` has `own` set and no beneficiary."""
+    """A rule that makes room; `how` is `reclaim`, `for`, `self` or `fairly`.
 
+    `preempt A for B` names both shares, `reclaim for B` the beneficiary (None for `any`), `preempt self in A`
+    and `preempt fairly in A` the victim's (None where nothing is named).
+    """
+
+    how: str
     victim: Name | None
     beneficiary: Name | None
-    own: bool
     below_nominal: bool
     borrowing: bool
     taking: Taking
@@ -471,7 +467,7 @@ class Route(Struct, frozen=True, gc=False):
 
 
 Statement = (
-    Include | Let | Share | Default | Cap | Assign | Deny | Quota | Priority | Order | Reclaim | Preempt
+    Include | Let | Share | Default | Cap | Assign | Deny | Quota | Priority | Order | Preempt
     | Window | During | NodeGroup | NodeRule | Place | Downtime | Route
 )  # fmt: skip
 
