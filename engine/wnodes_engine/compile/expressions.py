@@ -43,7 +43,7 @@ _FARM: Final = {
     "farm.memory": "s.up[1]",
     "farm.gpus": "s.up[2]",
     "farm.used.cores": "s.tree.held[0][0]",
-    "farm.waiting": "len(s.waiters)",
+    "farm.waiting": "len(s.waiting)",
     "share.nominal.cores": "s.tree.live.amount[0][leaf]",
     "time.hour": "s.time.hour",
     "time.weekday": "s.time.weekday",
@@ -158,7 +158,7 @@ class Writer:
             return f"s.meters[{self._gauges[counted]}].get({_SCOPES[counted[0]]}, 0)"
         if name.startswith("share."):
             return f"s.tree.held[{RESOURCES.index(name.removeprefix('share.'))}][leaf]"
-        return name
+        return name.replace("victim.", "victim_")
 
 
 def glob(pattern: str) -> str:

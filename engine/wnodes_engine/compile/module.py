@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from wnodes_engine.check.checked import CheckedPolicy, Condition, InShare, Quota
 from wnodes_engine.compile.expressions import DEFAULTS, PLAIN, Writer, attributes, local
 from wnodes_engine.compile.plan import Lookup, Plan, expressions, lookup
+from wnodes_engine.compile.room import asked_later, at_the_door, functions
 from wnodes_engine.compile.routes import routes
 from wnodes_engine.compile.sections import Rule, Section
 from wnodes_engine.core.meters import MeterSpec
@@ -52,9 +53,10 @@ class ModuleWriter:
             *self._nodes(),
             *self._route(),
             *self._quotas(),
+            *at_the_door(self.policy, self.writer),
             *self._claim(),
         ]
-        ways = routes(self.policy)
+        ways = [*routes(self.policy), *functions(self.policy, self.writer)]
         bounds = [self._bound(spec) for spec in self.plan.meters]
         lines = [
             f'"""Policy {self.policy.name}, compiled. Generated: edit the policy instead."""',
@@ -87,7 +89,7 @@ class ModuleWriter:
 
     def _names_read(self) -> set[str]:
         names = set(_ALWAYS)
-        for expr in expressions(self.policy):
+        for expr in (*expressions(self.policy), *asked_later(self.policy)):
             names |= {attr.name.partition(".")[0] for attr in attributes(expr) if not attr.site}
         names |= {quota.key for quota in self.policy.quotas}
         names |= {"roles"} if "role" in names else set()
@@ -328,6 +330,7 @@ class ModuleWriter:
             "    leaf, Part(cores, memory, gpus, disk), count, volumes, walltime, asks,",
             "    tuple(m), tuple(w), tuple(h), tuple(p),",
             "    rules, spread, base, rates, accounts, project, queue, account, route,",
+            f"    {'takes, reads' if self.policy.preempts else '0, ()'},",
             ")",
             "return claim, refusals or None",
         ]

@@ -18,6 +18,7 @@ from wnodes_engine.check.checked import (
     Member,
 )
 from wnodes_engine.compile.expressions import Gauges, attributes, gauge
+from wnodes_engine.compile.room import asked_at_the_door, asked_later
 from wnodes_engine.core.meters import MeterSpec
 
 INDEXES: Final = ("user", "group", "project", "queue", "account", "leaf", "kind", "origin")
@@ -57,13 +58,14 @@ def plan(policy: CheckedPolicy) -> Plan:
         meters += specs
         by_quota[i] = tuple(specs)
     gauges: Gauges = {}
-    read = {name for expr in expressions(policy) for name in _names(expr)}
+    every = [*expressions(policy), *asked_later(policy)]
+    read = {name for expr in every for name in _names(expr)}
     for name in sorted(read):
         counted = gauge(name)
         if counted is not None and counted not in gauges:
             gauges[counted] = len(meters)
             meters.append(MeterSpec(len(meters), counted[1]))
-    used = {attr.name for expr in expressions(policy) for attr in attributes(expr) if attr.site}
+    used = {attr.name for expr in every for attr in attributes(expr) if attr.site}
     return Plan(tuple(meters), by_quota, gauges, policy.tracks_hs23, tuple(sorted(used)))
 
 
@@ -82,8 +84,9 @@ def conditions(policy: CheckedPolicy) -> Iterator[Condition]:
 
 
 def expressions(policy: CheckedPolicy) -> Iterator[Expr]:
-    """Their expressions."""
-    return (condition.expr for condition in conditions(policy) if condition.expr is not None)
+    """All expressions that `admit` evaluates."""
+    yield from (condition.expr for condition in conditions(policy) if condition.expr is not None)
+    yield from asked_at_the_door(policy)
 
 
 def lookup(expr: Expr | None) -> Lookup | None:

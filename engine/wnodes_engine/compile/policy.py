@@ -8,7 +8,7 @@ from typing import Any
 from wnodes_engine.check.checked import CheckedPolicy
 from wnodes_engine.compile.module import ModuleWriter
 from wnodes_engine.compile.plan import plan
-from wnodes_engine.core.policy import CompiledPolicy
+from wnodes_engine.core.policy import CompiledPolicy, RoomTests
 
 
 def compile_policy(checked: CheckedPolicy) -> CompiledPolicy:
@@ -24,6 +24,7 @@ def compile_policy(checked: CheckedPolicy) -> CompiledPolicy:
         admit=module["admit"],
         bounds=module["bounds"],
         routes=module["ROUTES"],
+        room=tuple(RoomTests(*tests) for tests in module["ROOM"]),
         meters=planned.meters,
         tracks_hs23=planned.tracks_hs23,
         source=source,

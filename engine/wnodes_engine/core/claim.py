@@ -6,7 +6,7 @@ them all for that pass.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from wnodes_engine.core.farm import Part
 
@@ -19,7 +19,8 @@ class Claim(NamedTuple):
     waits, `hours` (meter, key) of those on use over time, and `placed` (meter, key, amount of one part) of
     those that depend on the nodes it gets: hs23, and quotas for some nodes. `rules` has a bit for each node
     rule whose condition it meets. `rates` are (amount, seconds): what its priority gains per so long a wait.
-    `accounts` are the names that its leaf's fairshare keys charge, in their order.
+    `accounts` are the names that its leaf's fairshare keys charge, in their order. `takes` has a bit for each
+    rule by which room may be made for it, `reads` the attributes that those rules will ask for.
     """
 
     leaf: int
@@ -41,6 +42,8 @@ class Claim(NamedTuple):
     queue: str | None
     account: str | None
     route: int
+    takes: int = 0
+    reads: tuple[Any, ...] = ()
 
 
 def priority_at(claim: Claim, submitted: int, tick_start: int) -> int:

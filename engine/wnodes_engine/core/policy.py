@@ -40,11 +40,25 @@ Admit = Callable[[Request, "State"], tuple[Claim | None, list[Refusal] | None]]
 """The rules: the claim (None if no share was assigned), and what refuses it (None if nothing does)."""
 
 
+class RoomTests(NamedTuple):
+    """What one rule that makes room asks in a pass; None where it asks nothing.
+
+    Of a request, its claim and the state: `speaks(r, c, s, waited, priority)`, whether it speaks for the one
+    that waits; `suits(r, c, s, waited, priority, victim_priority, victim_runtime)`, whether a victim is one
+    for it; and of the victim's: `spares(r, c, s, priority, runtime)`.
+    """
+
+    speaks: Callable[..., bool] | None
+    suits: Callable[..., bool] | None
+    spares: Callable[..., bool] | None
+
+
 @dataclass(frozen=True, slots=True)
 class CompiledPolicy:
     """What the compiler makes of a checked policy.
 
-    `bounds` evaluates the limit of every meter for a farm, `routes` fill in the names of each route,
+    `bounds` evaluates the limit of every meter for a farm, `routes` fill in the names of each route, `room`
+    has what each rule that makes room asks,
     `source` is the generated module's text.
     """
 
@@ -52,6 +66,7 @@ class CompiledPolicy:
     admit: Admit
     bounds: Callable[[State | Capacity], list[int]]
     routes: tuple[Callable[[Request, Claim], Route], ...]
+    room: tuple[RoomTests, ...]
     meters: tuple[MeterSpec, ...]
     tracks_hs23: bool
     source: str
