@@ -67,7 +67,7 @@ class Service:
     ) -> None:
         self.policy = policy
         self.nodes: dict[str, Node] = {node.name: node for node in nodes}
-        self.state = core.State(policy, self.nodes.values())
+        self.state = core.State(policy, self.nodes.values(), preempts=False)
         self.entries: dict[int, Entry] = {}
         self.dispatches: dict[str, Dispatch] = {}
         self.dispatch_of: dict[int, str] = {}
@@ -165,7 +165,7 @@ class Service:
             now = self.now()
             return [
                 carried
-                for start in self.state.schedule(now)
+                for start in self.state.schedule(now).starts
                 if (carried := self._begin(start, now, changes)) is not None
             ]
 
@@ -304,7 +304,7 @@ class Service:
         for place in (place for dispatch in dispatches for place in dispatch.placement):
             if place.node not in self.nodes:  # it was there once, and something of ours is on it
                 self.nodes[place.node] = Node(place.node, cores=0, memory=0, up=False)
-        self.policy, self.state = policy, core.State(policy, self.nodes.values())
+        self.policy, self.state = policy, core.State(policy, self.nodes.values(), preempts=False)
         self.dispatches = {dispatch.key: dispatch for dispatch in dispatches}
         self.dispatch_of = {dispatch.request: dispatch.key for dispatch in dispatches}
         self.given_up = {dispatch.key: dispatch for dispatch in given_up}

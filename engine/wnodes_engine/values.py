@@ -107,6 +107,7 @@ class Code(StrEnum):
     NODE = "no-node"
     BEHIND = "behind"
     RESERVED = "reserved"
+    LEAVING = "leaving"
 
 
 class Reason(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -125,6 +126,19 @@ class Reason(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     limit: int | None = None
     current: int | None = None
     short: int | None = None
+
+
+Action = Literal["requeue", "suspend", "checkpoint", "shelve", "delete"]
+
+
+class Preemption(msgspec.Struct, frozen=True, gc=False):
+    """What a victim is to be told: to leave by then, and how it is dealt with. `rule` counts from 0."""
+
+    victim: str
+    beneficiary: str
+    action: Action
+    leave_by: int
+    rule: int
 
 
 class Route(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):

@@ -29,8 +29,8 @@ def test_a_start_in_a_pass_over_10000_waiting(measure: Measure, quick: bool) -> 
         assert len(state.waiting) == len(waiting)
         return state
 
-    def start(state: State) -> tuple[State, list[Start]]:
-        return state, state.schedule(NOW)
+    def start(state: State) -> tuple[State, tuple[Start, ...]]:
+        return state, state.schedule(NOW).starts
 
     state, starts = measure(start, rounds=10, prepare=full_queue)
     assert len(starts) == len(nodes)

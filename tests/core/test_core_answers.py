@@ -22,7 +22,7 @@ def farm(statements: str, *nodes: Node) -> State:
 
 
 def started(state: State, now: int = NOW) -> list[str]:
-    return [start.request.id for start in state.schedule(now)]
+    return [start.request.id for start in state.schedule(now).starts]
 
 
 def test_the_farms_cores_are_those_of_the_nodes_that_are_up() -> None:

@@ -128,7 +128,7 @@ def test_what_of_the_queue_the_policy_denies_is_said(site, capsys):
         ),
         ("request.json", b"\xff\xfe", "request.json:1:1", "not UTF-8"),
         ("request.json", "\0", "request.json:1:1", "JSON"),
-        ("state.yaml", "nodes: " + "[" * 10_000, "state.yaml:1:", "nested"),
+        ("state.yaml", "nodes: " + "[" * 10_000, "state.yaml:1:", "nest"),
         ("state.yaml", "now: &a 2026-03-02T12:00:00Z\nnodes: *a", "state.yaml:1:", "anchors"),
     ],
 )

@@ -134,7 +134,7 @@ class Both:
         mine = [(s.request.id, s.share, placed(s.placement)) for s in self.oracle.schedule(self.now)]
         theirs = [
             (s.request.id, s.decision.share, placed(s.decision.placement))
-            for s in self.engine.schedule(self.now)
+            for s in self.engine.schedule(self.now).starts
         ]
         assert theirs == mine, f"engine: {theirs}\noracle: {mine}"
 

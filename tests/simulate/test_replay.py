@@ -79,7 +79,7 @@ class Watched(State):
         assert self.clock <= now
         self.clock = now
         starts = super().schedule(now)
-        for start in starts:
+        for start in starts.starts:
             self.seen[start.request.id].append("started")
             self._turn(start.allocation, 1)
         return starts

@@ -35,8 +35,8 @@ def account() -> Replay:
         peak_waiting_at=1_000_050,
         nominal={"farm": 1000, "grid": 600, "grid.lhc": 300, "gridlock": 400},
         tallies={
-            ("grid.lhc", "atlas"): Tally(array("q", [0, 0, 0, 0]), 0, 400, 400),
-            ("gridlock", "cms"): Tally(array("q", [50, 50]), 1, 200, 400),
+            ("grid.lhc", "atlas"): Tally(array("q", [0, 0, 0, 0]), 0, 0, 400, 0, 400),
+            ("gridlock", "cms"): Tally(array("q", [50, 50]), 1, 3, 236, 36, 400),
         },
         refusals={RULE: 2},
         examples={RULE: Reason(Code.RULE, "no [really]", 'deny "no"', "site.policy", 12)},
@@ -58,7 +58,8 @@ def made(**changes):
 def test_the_figures_are_those_of_the_account():
     figures = made()
     assert (figures.cores, figures.makespan, figures.begin) == (10, 100, "1970-01-12T13:46:40Z")
-    assert figures.utilisation == 0.6
+    assert figures.utilisation == 0.636
+    assert (figures.preempted.times, figures.preempted.lost_core_hours) == (3, 0.0)
     assert (figures.waits.mean, figures.waits.median, figures.waits.p95, figures.waits.max) == (
         16.7,
         0,
@@ -78,7 +79,7 @@ def test_a_share_has_the_jobs_of_its_subtree_and_of_no_namesake():
         ("gridlock", True),
     ]
     assert [row.jobs for row in rows.values()] == [6, 4, 4, 2]
-    assert [row.mean_cores for row in rows.values()] == [6, 4, 4, 2]
+    assert [row.mean_cores for row in rows.values()] == [6.36, 4, 4, 2.36]
     assert [row.nominal_cores for row in rows.values()] == [10, 6, 3, 4]
 
 
@@ -97,7 +98,8 @@ def test_the_text_fits_100_columns_and_shows_every_figure(capsys):
     for said in (
         "site on log.swf: 2 nodes, 10 cores, 100 s from 1970-01-12 13:46 UTC",
         "9 read: 5 finished, 1 killed at their walltime, 2 denied, 1 that never ran in the log",
-        "60.0%, at most 10 cores at once",
+        "63.6%, at most 10 cores at once",
+        "3 times, 0 core hours in vain",
         "mean 17 s, median 0 s, p95 50 s, longest 50 s",
         "site.policy:12: no [really]",
         "simulated in 2.0 s: 4 jobs/s, 50 MiB",

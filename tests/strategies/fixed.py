@@ -54,7 +54,7 @@ def answers() -> tuple[list[Decision], list[tuple[str, Decision]], list[tuple[Sh
         )
         decisions += [decide(state, request, now), state.submit(request, now)]
         if i % 5 == 4:
-            starts += [(start.request.id, start.decision) for start in state.schedule(now)]
+            starts += [(start.request.id, start.decision) for start in state.schedule(now).starts]
             shares.append(state.shares(now))
             for request_id in sorted(state.running)[: i % 7]:
                 state.finish(request_id, now)

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from wnodes_engine.language.source import Span
 from wnodes_engine.language.vocabulary import Trust, Type
+from wnodes_engine.values import Action
 
 UNLIMITED: Final = 1 << 62
 """An unlimited walltime, in seconds: above every duration that can be written."""
@@ -299,7 +300,7 @@ class Taking(Struct, frozen=True, gc=False):
     order: tuple[VictimKey, ...]
     per_victim: int | None
     per_hour: int | None
-    actions: dict[str, str]
+    actions: dict[str, Action]
     after: int
     native: bool
 

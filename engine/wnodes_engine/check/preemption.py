@@ -14,6 +14,7 @@ from wnodes_engine.check.report import listed
 from wnodes_engine.findings import Note
 from wnodes_engine.language import syntax
 from wnodes_engine.language.vocabulary import ACTIONS, MEMBERS, Phase, Type
+from wnodes_engine.values import Action
 
 KINDS: Final = MEMBERS[Type.KIND]
 
@@ -173,15 +174,15 @@ def _budgets(budgets: Sequence[syntax.Budget], typer: Typer) -> dict[str, int] |
     return made if sound else None
 
 
-def _actions(acts: Sequence[syntax.Act], statement: syntax.Preempt, typer: Typer) -> dict[str, str] | None:
+def _actions(acts: Sequence[syntax.Act], statement: syntax.Preempt, typer: Typer) -> dict[str, Action] | None:
     """By kind. An action without kinds is for all that it fits and that no other action names."""
     report = typer.names.report
     if not acts:
         mend = "add `by requeue for job, shelve for vm`"
         report.add("E160", "nothing says what happens to the victims", statement.span, mend)
         return None
-    made: dict[str, str] = {}
-    rest: str | None = None
+    made: dict[str, Action] = {}
+    rest: Action | None = None
     sound = True
     for act in acts:
         if not act.kinds and rest is not None:
@@ -200,7 +201,7 @@ def _actions(acts: Sequence[syntax.Act], statement: syntax.Preempt, typer: Typer
     return made if sound else None
 
 
-def _can_be_done(action: str, kind: syntax.Name, made: dict[str, str], typer: Typer) -> bool:
+def _can_be_done(action: Action, kind: syntax.Name, made: dict[str, Action], typer: Typer) -> bool:
     report, word = typer.names.report, kind.dotted
     if word not in KINDS:
         mend = report.meant(word, KINDS, f"a kind is one of {listed(KINDS)}")

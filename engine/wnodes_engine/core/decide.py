@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from wnodes_engine.core.claim import Claim
 from wnodes_engine.core.farm import Where
+from wnodes_engine.core.fitting import has_room, held_back
 from wnodes_engine.core.limits import over_quota, placed_over, share_full
 from wnodes_engine.core.placement import place
 from wnodes_engine.core.policy import Refusal
-from wnodes_engine.core.reasons import denials, refused_by_error, waits
+from wnodes_engine.core.reasons import denials, leaving, refused_by_error, waits
 from wnodes_engine.core.reserve import place_beside
+from wnodes_engine.core.victims import Plan, make_room
 from wnodes_engine.values import Decision, Outcome, Reason, Request, Route
 
 if TYPE_CHECKING:
+    from wnodes_engine.core.promises import Pledge
     from wnodes_engine.core.state import State
 
 
@@ -25,6 +30,8 @@ def decide(state: State, request: Request, now: int) -> Decision:
     moved on to `now`, nothing else.
     """
     state.advance(now)
+    if request.id in state.pledges:
+        return _promised(state, request, state.pledges[request.id], now)
     waiter = state.waiters.get(request.id)
     if waiter is not None:
         return _limits(state, request, waiter.claim, now)
@@ -49,12 +56,50 @@ def _limits(state: State, request: Request, claim: Claim, now: int) -> Decision:
         found = in_turn(state, request, claim, where, now)
         if found is not None:
             return started(state, request, claim, found)
-    return Decision(
+    plan = _making_room(state, request, claim, now) if claim.leaf in state.may_make_room else None
+    decision = Decision(
         Outcome.WAIT,
         state.policy.digest,
         state.tree.shares[claim.leaf].path,
         route(state, request, claim),
         reasons=waits(state, claim, request, where, now),
+    )
+    if plan is None:
+        return decision
+    return _preempting(state, decision, plan.where, [victim.request.id for victim in plan.victims])
+
+
+def _making_room(state: State, request: Request, claim: Claim, now: int) -> Plan | None:
+    """How room could be made for a request that waits for nothing else."""
+    if held_back(state, claim, now) or has_room(state, claim, now):
+        return None
+    if state.ahead(request, claim, now) is not None:
+        return None
+    promised = [r for r in state.reservations(now) if r.claim != claim]
+    return make_room(state, request, claim, now, promised).plan
+
+
+def _promised(state: State, request: Request, pledge: Pledge, now: int) -> Decision:
+    """Room has been made: it waits for its victims to leave."""
+    claim = pledge.waiter.claim
+    decision = Decision(
+        Outcome.PREEMPT,
+        state.policy.digest,
+        state.tree.shares[claim.leaf].path,
+        route(state, request, claim),
+        reasons=(leaving(state, pledge, now),),
+    )
+    return _preempting(state, decision, pledge.where, list(pledge.victims))
+
+
+def _preempting(state: State, decision: Decision, where: Where, victims: list[str]) -> Decision:
+    placement = state.placement(where)
+    return replace(
+        decision,
+        outcome=Outcome.PREEMPT,
+        node=placement[0].node,
+        placement=placement,
+        victims=tuple(victims),
     )
 
 
@@ -63,7 +108,7 @@ def submit(state: State, request: Request, now: int) -> Decision:
 
     Raises ValueError where a request of that id waits or runs already.
     """
-    if request.id in state.waiters or request.id in state.allocations:
+    if request.id in state.waiting or request.id in state.allocations:
         raise ValueError(f"there is a request {request.id} already")
     state.advance(now)
     claim, refusals = admit(state, request)

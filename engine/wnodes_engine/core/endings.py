@@ -35,7 +35,7 @@ class Endings:
 
     def remove(self, allocation: Allocation) -> None:
         """One has ended, whenever that was expected."""
-        if allocation.claim.walltime < UNLIMITED:
+        if allocation.claim.walltime < UNLIMITED and allocation.rest is None:
             minute = (allocation.started + allocation.claim.walltime) // _MINUTE
             bucket = self._by_minute[minute]
             del bucket[allocation.serial]

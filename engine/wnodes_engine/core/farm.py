@@ -23,6 +23,10 @@ Where = tuple[tuple[int, int], ...]
 """A placement inside the core: (node index, parts) in the order chosen."""
 
 
+Free = tuple[int, int, int, int]
+"""What is free on a node: cores, memory, GPUs, disk; below 0 where more is held than there is."""
+
+
 class Part(NamedTuple):
     """What one part of a request takes on its node."""
 
@@ -146,6 +150,10 @@ class Farm:
 
     # ------------------------------------------------------------ what is there
 
+    def free(self, node: int) -> Free:
+        """What is free on the node now."""
+        return self.cores[node], self.memory[node], self.gpus[node], self.disk[node]
+
     def fit(self, node: int, part: Part) -> int:
         """How many parts fit on the node now."""
         return fit(part, self.cores[node], self.memory[node], self.gpus[node], self.disk[node])
@@ -243,6 +251,16 @@ def fit(part: Part, cores: int, memory: int, gpus: int, disk: int) -> int:
     if part[3] and disk // part[3] < times:
         times = disk // part[3]
     return times if times > 0 else 0
+
+
+def more(free: Free, part: Part, parts: int) -> Free:
+    """What is free once so many parts have gone; a negative number takes them."""
+    return (
+        free[0] + part.cores * parts,
+        free[1] + part.memory * parts,
+        free[2] + part.gpus * parts,
+        free[3] + part.disk * parts,
+    )
 
 
 def _total(nodes: Iterable[Node]) -> Amounts:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
 from wnodes_engine.check.checked import NodeSet, Portions
 from wnodes_engine.core.accounts import Account
 from wnodes_engine.core.averages import TICK
-from wnodes_engine.core.claim import Claim
+from wnodes_engine.core.claim import Claim, priority_at
 from wnodes_engine.core.endings import Endings
-from wnodes_engine.core.farm import Farm, Part, Where
+from wnodes_engine.core.farm import Farm, Free, Part, Where
 from wnodes_engine.core.meters import Hours
 from wnodes_engine.core.policy import CompiledPolicy
 from wnodes_engine.core.tree import ShareTree
@@ -20,28 +20,58 @@ from wnodes_engine.core.windows import LocalTime, local_time
 from wnodes_engine.language.vocabulary import RESOURCES
 from wnodes_engine.values import Node, Placement, Request
 
+if TYPE_CHECKING:
+    from wnodes_engine.core.promises import Pledge
+    from wnodes_engine.core.room import Given
+
 HS23: Final = RESOURCES.index("hs23")
 
 
 class Allocation:
     """A request that holds resources since `started`."""
 
-    __slots__ = ("_ledger", "claim", "request", "serial", "started", "where")
+    __slots__ = (
+        "_ledger", "claim", "given", "native", "pledge", "priority", "request", "rest", "serial", "started",
+        "stopped", "where",
+    )  # fmt: skip
 
     def __init__(
-        self, request: Request, claim: Claim, where: Where, started: int, serial: int, ledger: Ledger
+        self,
+        request: Request,
+        claim: Claim,
+        where: Where,
+        started: int,
+        serial: int,
+        ledger: Ledger,
+        native: bool = False,
     ) -> None:
+        """`native`: it was not submitted through us."""
         self.request = request
         self.claim = claim
         self.where = where
         self.started = started
         self.serial = serial
+        self.native = native
+        self.priority = priority_at(claim, request.submitted, started // TICK * TICK)
+        """What it had when it started."""
+        self.pledge: Pledge | None = None
+        """For whose sake it has been told to leave."""
+        self.given: Given | None = None
+        """What it is to give, which its share is not charged for any more."""
+        self.rest: Claim | None = None
+        """What it keeps while it is suspended, since `stopped`."""
+        self.stopped = 0
         self._ledger = ledger
 
     @property
     def share(self) -> str:
         """The path of the share that it is charged to."""
         return self._ledger.tree.shares[self.claim.leaf].path
+
+    @property
+    def charged(self) -> Claim:
+        """What it holds now: all of its claim, or what is left while it is suspended."""
+        return self.rest or self.claim
 
     @property
     def placement(self) -> tuple[Placement, ...]:
@@ -62,6 +92,8 @@ class Ledger:
         """Counts the changes: what was worked out for an older version no longer holds."""
         self.allocations: dict[str, Allocation] = {}
         self.endings = Endings()
+        self.owed: dict[int, Free] = {}
+        """By node: what those that were told to leave will give there."""
         self.meters: list[Any] = [Hours(spec.window) if spec.window else {} for spec in policy.meters]
         self.bounds: list[int] = []
         shares = policy.checked.shares
@@ -132,20 +164,26 @@ class Ledger:
         for allocation in self.allocations.values():
             self._charge_placed(allocation, -1)
         self.fresh_farm(nodes)
+        self.owed = {self.farm.index[names[n]]: free for n, free in self.owed.items()}
         for allocation in self.allocations.values():
             allocation.where = tuple((self.farm.index[names[n]], k) for n, k in allocation.where)
             for n, k in allocation.where:
-                self.farm.take(n, allocation.claim.part, k)
+                self.farm.take(n, allocation.charged.part, k)
             self._charge_placed(allocation, 1)
 
     def _charge_placed(self, allocation: Allocation, sign: int) -> None:
         """Charge what depends on the nodes: their benchmark power, and the quotas for them."""
-        claim, where = allocation.claim, allocation.where
+        claim = allocation.charged
         if self.policy.tracks_hs23:
-            power = self.hs23(claim, where) * sign
-            self.tree.charge(claim.leaf, HS23, power)
+            power = self.hs23(claim, allocation.where) * sign
             for share in self.tree.paths[claim.leaf]:
                 self.share_use[share].held[HS23] += power
+        self._charge_limits(claim, allocation.where, sign)
+
+    def _charge_limits(self, claim: Claim, where: Where, sign: int) -> None:
+        """Charge the share's benchmark power, and the quotas that depend on the nodes."""
+        if self.policy.tracks_hs23:
+            self.tree.charge(claim.leaf, HS23, self.hs23(claim, where) * sign)
         for meter, key, amount in claim.placed:
             _count(self.meters[meter], key, self.placed_amount(meter, amount, where) * sign)
 
@@ -194,10 +232,7 @@ class Ledger:
         self.allocations[allocation.request.id] = allocation
         self.endings.add(allocation)
         self._charge(allocation, 1, now)
-        claim = allocation.claim
-        for meter, key in claim.hours:
-            hours = self.meters[meter]
-            hours.commit(key, hours.commitment(claim.part.cores * claim.parts, claim.walltime))
+        self._commit(allocation.claim, 1)
 
     def release(self, allocation: Allocation, now: int) -> None:
         """Give back all that an allocation holds; what it used stays on record."""
@@ -205,15 +240,32 @@ class Ledger:
         self.endings.remove(allocation)
         self._charge(allocation, -1, now)
         claim = allocation.claim
-        cores = claim.part.cores * claim.parts
+        self._commit(claim, -1)
+        end = now if allocation.rest is None else allocation.stopped
+        for meter, key in claim.hours:
+            self.meters[meter].spend(key, claim.part.cores * claim.parts, allocation.started, end)
+
+    def _commit(self, claim: Claim, sign: int) -> None:
+        """Take on, or give back, what a claim may use of the quotas on use over time."""
         for meter, key in claim.hours:
             hours = self.meters[meter]
-            hours.commit(key, -hours.commitment(cores, claim.walltime))
-            hours.spend(key, cores, allocation.started, now)
+            hours.commit(key, sign * hours.commitment(claim.part.cores * claim.parts, claim.walltime))
+
+    def earmark(self, claim: Claim, where: Where, sign: int) -> None:
+        """Set aside, or give back, what a claim will hold on these nodes; nobody uses it yet."""
+        self.version += 1
+        for node, parts in where:
+            self.farm.take(node, claim.part, parts * sign)
+        for resource, ask in claim.asks:
+            self.tree.charge(claim.leaf, resource, ask * sign)
+        for meter, key, amount in claim.meters:
+            _count(self.meters[meter], key, amount * sign)
+        self._charge_limits(claim, where, sign)
+        self._commit(claim, sign)
 
     def _charge(self, allocation: Allocation, sign: int, now: int) -> None:
         self.version += 1
-        claim, tick, farm, tree = allocation.claim, now // TICK, self.farm, self.tree
+        claim, tick, farm, tree = allocation.charged, now // TICK, self.farm, self.tree
         all_up = True
         for node, parts in allocation.where:
             farm.take(node, claim.part, parts * sign)
@@ -244,6 +296,14 @@ class Ledger:
         if spec.resource == "hs23":
             return sum(amount * parts * farm.nodes[node].factor for node, parts in where)
         return sum(amount * parts for _, parts in where)
+
+    def free_then(self, node: int) -> Free:
+        """What is free on the node once all that were told to leave have left."""
+        cores, memory, gpus, disk = self.farm.free(node)
+        owed = self.owed.get(node)
+        if owed is None:
+            return cores, memory, gpus, disk
+        return cores + owed[0], memory + owed[1], gpus + owed[2], disk + owed[3]
 
     def placement(self, where: Where) -> tuple[Placement, ...]:
         """A placement by the nodes' names."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from heapq import merge
 from itertools import islice
 
 from wnodes_engine.core.claim import Claim
-from wnodes_engine.core.farm import Where, fit
+from wnodes_engine.core.farm import Free, Where, fit
 from wnodes_engine.core.ledger import Ledger
 
 Tiers = Sequence[Sequence[int]]
@@ -56,6 +57,38 @@ def meets_downtime(ledger: Ledger, claim: Claim, now: int) -> bool:
         return False
     end = now + claim.walltime
     return any(down.begin < end and now < down.end for down in downtimes)
+
+
+def place_with(
+    ledger: Ledger,
+    claim: Claim,
+    now: int,
+    free: Mapping[int, Free],
+    avoid: Container[int],
+    allowances: dict[int, int],
+) -> Where | None:
+    """Choose as `place` does, on a farm on which these nodes have so much free instead."""
+    farm, part, sign = ledger.farm, claim.part, -1 if claim.spread else 1
+
+    def rank(node: int, left: Free) -> tuple[int, int, int, int]:
+        return max(0, left[2]), sign * max(0, left[0]), sign * max(0, left[1]), node
+
+    def tier(kinds: Sequence[int]) -> Iterator[Candidate]:
+        changed = sorted(
+            rank(node, left)
+            for node, left in free.items()
+            if farm.class_of[node] in kinds and farm.up[node] and node not in avoid and fit(part, *left)
+        )
+        others = (
+            rank(node, farm.free(node))
+            for node in farm.in_order(part, kinds, claim.spread)
+            if node not in free and node not in avoid
+        )
+        for *_, node in merge(changed, others):
+            yield node, fit(part, *free.get(node) or farm.free(node)), ledger.metered[farm.class_of[node]]
+
+    tiers = (tier(kinds) for kinds in open_tiers(ledger, claim, now))
+    return choose(tiers, claim.parts, claim.spread, allowances)
 
 
 Candidate = tuple[int, int, frozenset[int]]

@@ -11,6 +11,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Callable
 from heapq import heapify, heappop, heappush
+from typing import Any
 
 from wnodes_engine.check.checked import Order
 from wnodes_engine.core.accounts import Account, ratio
@@ -22,8 +23,9 @@ from wnodes_engine.values import Request
 Shape = tuple[Part, int, int, bool]
 """What decides whether there is room (downtimes aside): part, count, node rules met, and spread."""
 
-Lane = tuple[Shape, tuple[str, ...], int, tuple[tuple[int, int], ...], int]
-"""What the classes of one track have in common: shape, accounts, base priority, growth, and size."""
+Lane = tuple[Shape, tuple[str, ...], int, tuple[tuple[int, int], ...], int, int, tuple[Any, ...]]
+"""What the classes of one track have in common: shape, accounts, base priority, growth, size, and what the
+rules that make room look at."""
 
 Key = tuple[int, ...]
 """A place in the line at one tick: smaller comes first."""
@@ -254,7 +256,9 @@ class LeafQueue:
 
     def _lane(self, claim: Claim) -> Lane:
         size = claim.part.cores * claim.parts if self._sized else 0
-        return shape_of(claim), claim.accounts, claim.base, claim.rates, size
+        return (
+            shape_of(claim), claim.accounts, claim.base, claim.rates, size, claim.takes, claim.reads,
+        )  # fmt: skip
 
     def _track(self, claim: Claim) -> Track:
         lane = self._lane(claim)

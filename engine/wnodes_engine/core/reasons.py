@@ -22,6 +22,7 @@ from wnodes_engine.values import Code, Reason, Request
 if TYPE_CHECKING:
     from wnodes_engine.core.meters import MeterSpec
     from wnodes_engine.core.policy import CompiledPolicy
+    from wnodes_engine.core.promises import Pledge
     from wnodes_engine.core.state import State
 
 _HOUR: Final = 3600
@@ -81,6 +82,21 @@ def waits(state: State, claim: Claim, request: Request, where: Where | None, now
     if state.waiters:
         reasons += _queue_ahead(state, claim, request, where, now)
     return tuple(reasons)
+
+
+def leaving(state: State, pledge: Pledge, now: int) -> Reason:
+    """Whom a request waits for that room has been made for."""
+    rule = state.policy.checked.preempts[pledge.rule]
+    count, left = len(pledge.victims), pledge.leave_by - now
+    if not count:
+        message = "its victims have left: it is next to start on its nodes"
+    else:
+        who = "a victim is" if count == 1 else f"{count} victims are"
+        message = (
+            f"room has been made for it: {who} to leave {f'within {duration(left)}' if left > 0 else 'now'}"
+        )
+    word = rule.how if rule.how == "reclaim" else "preempt"
+    return _at(Code.LEAVING, message, word, rule.span)
 
 
 def _queue_ahead(state: State, claim: Claim, request: Request, where: Where | None, now: int) -> list[Reason]:

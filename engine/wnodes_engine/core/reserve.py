@@ -7,12 +7,20 @@ or if the head still fits beside it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from copy import copy
+from typing import TYPE_CHECKING
+
+from wnodes_engine.check.checked import UNLIMITED
 from wnodes_engine.core.claim import Claim
 from wnodes_engine.core.farm import Part, Where, fit
 from wnodes_engine.core.ledger import HS23, Allocation, Ledger
 from wnodes_engine.core.limits import full_in, placed_over
 from wnodes_engine.core.placement import choose, open_tiers, place
 from wnodes_engine.core.tree import ShareTree
+
+if TYPE_CHECKING:
+    from wnodes_engine.core.room import Given
 
 _Free = tuple[int, int, int, int]
 
@@ -55,6 +63,15 @@ class Reservation:
             return self._ledger.hs23(claim, where) <= self._tree.free(claim.leaf, HS23)
         return True
 
+    def without(self, victims: Iterable[tuple[Allocation, Given]], now: int) -> Reservation:
+        """The same with these victims gone from the shares; the nodes are left to others."""
+        twin = copy(self)
+        twin._tree = self._tree.copy()  # noqa: SLF001 - its own kind
+        for victim, given in victims:
+            if victim.claim.walltime >= UNLIMITED or victim.expected_end(now) > self.start:
+                given.charge(twin._tree, victim.claim.leaf, -1)  # noqa: SLF001
+        return twin
+
     def note(self, claim: Claim, where: Where, now: int) -> None:
         """The claim has started there: what it leaves at the head's start is less."""
         if now + claim.walltime > self.start:
@@ -76,6 +93,8 @@ def reserve(ledger: Ledger, claim: Claim, now: int) -> Reservation | None:
         while entry is not None and entry[0] == start:
             allocation = entry[1]
             _charge(ledger, tree, allocation.claim, allocation.where, -1)
+            if allocation.given is not None:  # its share has given that back already
+                allocation.given.charge(tree, allocation.claim.leaf, 1)
             nodes.release(allocation)
             entry = next(endings, None)
         if nodes.enough() and full_in(tree, claim) < 0:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from wnodes_engine.core.accounts import ratio
 from wnodes_engine.core.averages import TICK
 from wnodes_engine.core.claim import Claim
 from wnodes_engine.core.farm import Where
-from wnodes_engine.core.fitting import nodes_for
+from wnodes_engine.core.fitting import held_back, nodes_for
 from wnodes_engine.core.ledger import Allocation
 from wnodes_engine.core.limits import full_in, holding_back, over_hours
+from wnodes_engine.core.pausing import go_on
 from wnodes_engine.core.placement import meets_downtime
-from wnodes_engine.core.queue import Shape, Track
+from wnodes_engine.core.promises import keep, promise
+from wnodes_engine.core.queue import Shape, Track, WaitClass
 from wnodes_engine.core.reserve import Reservation, place_beside, reserve
+from wnodes_engine.core.victims import make_room
+from wnodes_engine.values import Preemption
 
 if TYPE_CHECKING:
     from wnodes_engine.core.state import State
@@ -27,20 +31,42 @@ _NEVER: Final = 1 << 64
 """Later than any end, unlimited walltimes included."""
 
 
-def schedule(state: State, now: int) -> list[Allocation]:
-    """Start what fits now. The state is charged; the starts come in their order."""
+class Done(NamedTuple):
+    """What a pass has done to the state, each in its order."""
+
+    starts: list[Allocation]
+    resumed: list[str]
+    preemptions: list[Preemption]
+
+
+def schedule(state: State, now: int) -> Done:
+    """Keep what was promised, start what fits now, and make room where the policy says so."""
     state.advance(now)
-    if not state.waiters or not any(state.farm.free_cores):
-        return []
-    return _Pass(state, now).run()
+    done = Done(keep(state, now) if state.pledges else [], go_on(state, now) if state.paused else [], [])
+    minute = now // TICK
+    may = {leaf for leaf in state.may_make_room if state.looked.get(leaf) != minute}
+    while state.waiters and (may or any(state.farm.free_cores)):
+        turn = _Pass(state, now, may)
+        done.starts.extend(turn.run())
+        done.preemptions.extend(turn.preemptions)
+        if not turn.preemptions:
+            state.looked.update(dict.fromkeys(turn.unserved, minute))
+            break
+    return done
 
 
 class _Pass:
     """What a pass has to remember: where each line stands, what has no room, who is blocked."""
 
-    def __init__(self, state: State, now: int) -> None:
+    def __init__(self, state: State, now: int, may: set[int]) -> None:
+        """`may` are the leaves for which room may be made; those that it cannot be made for are taken out."""
         self.state = state
         self.now = now
+        self.may = may
+        self.preemptions: list[Preemption] = []
+        """What victims are told: with that the pass is at its end."""
+        self.unserved: set[int] = set()
+        """The leaves in which somebody has no room, and is given none."""
         self.tick = now // TICK
         self.cursor: dict[int, int] = {}
         self.turn = _NOTHING
@@ -71,11 +97,11 @@ class _Pass:
         if not self.cursor:
             return starts
         turn = self._alone if len(self.cursor) == 1 else self._offer_of_all
-        while (leaf := turn()) != _NOTHING:
+        while not self.preemptions and (leaf := turn()) != _NOTHING:
             allocation = self._try(leaf)
             if allocation is not None:
                 starts.append(allocation)
-                if not any(state.farm.free_cores):
+                if not self.may and not any(state.farm.free_cores):
                     break
         for leaf, track in self.skipped:
             state.queues[leaf].skip(track, 0)
@@ -215,6 +241,8 @@ class _Pass:
 
     def _block(self, leaf: int, track: Track) -> None:
         queue = self.state.queues[leaf]
+        if leaf in self.may and self._make_room(leaf, track.first()):
+            return
         if queue.order.strict:
             self.cursor[leaf] = _NOTHING
             return
@@ -223,10 +251,25 @@ class _Pass:
             self.headed.add(leaf)
             self.heads.append(claim)
             self.limits.clear()
-        if meets_downtime(self.state, claim, self.now):
-            self._skip(leaf, track)  # a shorter request of the same shape may still have room
+        if leaf in self.may or meets_downtime(self.state, claim, self.now):
+            # Of the same shape a shorter request may still have room, another may be given some.
+            self._skip(leaf, track)
         else:
             self.blocked[leaf].add(track.shape)
+
+    def _make_room(self, leaf: int, members: WaitClass) -> bool:
+        """Tell victims to leave for the oldest of the class, if a rule says so."""
+        state = self.state
+        waiter = members.head(state.waiters)
+        if waiter.claim.takes and not (waiter.claim.placed and held_back(state, waiter.claim, self.now)):
+            spoke, plan = make_room(state, waiter.request, waiter.claim, self.now, self._promises())
+            if plan is not None:
+                self.preemptions = promise(state, waiter, plan, self.now)
+                return True
+            if spoke:
+                self.may.discard(leaf)
+        self.unserved.add(leaf)
+        return False
 
     def _limit(self, claim: Claim, shape: Shape) -> int:
         """When the claim would have to end, since some head needs what is left in the share tree."""

@@ -4,40 +4,48 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
+from itertools import chain
+from typing import NamedTuple
 
 from wnodes_engine.core.averages import AVERAGE_BITS, TICK
 from wnodes_engine.core.claim import Claim
 from wnodes_engine.core.decide import admit, started, submit
 from wnodes_engine.core.farm import Where
 from wnodes_engine.core.fitting import has_room, held_back
+from wnodes_engine.core.history import History
 from wnodes_engine.core.ledger import Allocation, Ledger
+from wnodes_engine.core.pausing import pause
 from wnodes_engine.core.placement import room_when_empty
 from wnodes_engine.core.policy import Capacity, CompiledPolicy
+from wnodes_engine.core.promises import Pledge, gone, take_back
 from wnodes_engine.core.queue import LeafQueue, Waiter
 from wnodes_engine.core.reserve import Reservation, reserve
+from wnodes_engine.core.runners import Runners
 from wnodes_engine.core.schedule import schedule
 from wnodes_engine.core.tree import INFINITE
 from wnodes_engine.language.vocabulary import RESOURCES
-from wnodes_engine.values import Decision, Node, Placement, Request, ShareUse
+from wnodes_engine.values import Decision, Node, Placement, Preemption, Request, ShareUse
 
 _SHAPES_KNOWN = 65_536
 """How many shapes of requests a state remembers to fit or not to fit the empty farm."""
 
 
 class Waiting(Mapping[str, Request]):
-    """The requests that wait, by id: a view."""
+    """The requests that wait, in line or for their victims to leave, by id: a view."""
 
-    def __init__(self, waiters: dict[str, Waiter]) -> None:
+    def __init__(self, waiters: dict[str, Waiter], pledges: dict[str, Pledge]) -> None:
         self._waiters = waiters
+        self._pledges = pledges
 
     def __getitem__(self, id_: str) -> Request:
-        return self._waiters[id_].request
+        pledge = self._pledges.get(id_)
+        return (self._waiters[id_] if pledge is None else pledge.waiter).request
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._waiters)
+        return chain(self._waiters, self._pledges)
 
     def __len__(self) -> int:
-        return len(self._waiters)
+        return len(self._waiters) + len(self._pledges)
 
 
 class Start:
@@ -56,17 +64,40 @@ class Start:
         return started(self._state, self.request, self.allocation.claim, self.allocation.where)
 
 
+class Moves(NamedTuple):
+    """What a pass does: who starts, in order; who goes on, is told to leave, and is let off."""
+
+    starts: tuple[Start, ...]
+    resumed: tuple[str, ...]
+    preemptions: tuple[Preemption, ...]
+    reprieves: tuple[str, ...]
+
+
 class State(Ledger):
     """The ledger of a farm under one policy, and its queue.
 
     Whoever calls gives the time, in seconds since the epoch; it should not go backwards.
     """
 
-    def __init__(self, policy: CompiledPolicy, nodes: Iterable[Node]) -> None:
+    def __init__(self, policy: CompiledPolicy, nodes: Iterable[Node], *, preempts: bool = True) -> None:
+        """Without `preempts` no room is made for anybody: for those who cannot tell victims to leave."""
         self.queues: dict[int, LeafQueue] = {}
         super().__init__(policy, nodes)
         self.waiters: dict[str, Waiter] = {}
-        self.waiting = Waiting(self.waiters)
+        """Those in line."""
+        self.pledges: dict[str, Pledge] = {}
+        """Room that was made for requests, by their ids, the oldest first."""
+        self.waiting = Waiting(self.waiters, self.pledges)
+        self.paused: dict[str, Allocation] = {}
+        self.runners = Runners(policy.checked)
+        self.history = History(len(policy.checked.preempts))
+        self.let_off: list[str] = []
+        """Whom the next pass is to tell that they may stay."""
+        rules = policy.checked.preempts if preempts else ()
+        self.may_make_room = frozenset().union(*(rule.beneficiaries for rule in rules))
+        """The leaves that some rule speaks for."""
+        self.looked: dict[int, int] = {}
+        """By leaf: the last minute in which a pass could make no room there."""
         self.running: Mapping[str, Allocation] = self.allocations
         self._serial = 0
         self._reserved: tuple[tuple[int, int], list[Reservation]] | None = None
@@ -115,32 +146,52 @@ class State(Ledger):
 
     def dequeue(self, waiter: Waiter) -> None:
         """One waits no longer."""
+        self.set_aside(waiter)
+        self.stop_waiting(waiter.claim)
+
+    def set_aside(self, waiter: Waiter) -> None:
+        """One still waits, but not in line."""
         self.version += 1
         del self.waiters[waiter.request.id]
-        for meter, key in waiter.claim.waits:
+        self.queues[waiter.claim.leaf].remove(waiter, self.waiters)
+
+    def line_up(self, waiter: Waiter) -> None:
+        """One that was set aside is in line again, in its old place."""
+        self.version += 1
+        claim, serial = waiter.claim, waiter.serial
+        self.waiters[waiter.request.id] = self.queues[claim.leaf].add(waiter.request, claim, serial)
+
+    def stop_waiting(self, claim: Claim) -> None:
+        """Take one off the quotas on what waits."""
+        for meter, key in claim.waits:
             left = self.meters[meter][key] - 1
             if left:
                 self.meters[meter][key] = left
             else:
                 del self.meters[meter][key]
-        self.queues[waiter.claim.leaf].remove(waiter, self.waiters)
 
     def cancel(self, id_: str, now: int) -> bool:
         """Take a waiting request out of the queue; False where it is not waiting."""
         self.advance(now)
+        if id_ in self.pledges:
+            take_back(self, self.pledges[id_])
         waiter = self.waiters.get(id_)
         if waiter is None:
             return False
         self.dequeue(waiter)
+        self.history.forget(id_)
         return True
 
     def submit(self, request: Request, now: int) -> Decision:
         """Admit a request and let it wait; see `decide.submit`."""
         return submit(self, request, now)
 
-    def schedule(self, now: int) -> list[Start]:
-        """Start everything that fits now, in order."""
-        return [Start(self, allocation) for allocation in schedule(self, now)]
+    def schedule(self, now: int) -> Moves:
+        """Start everything that fits now, in order, and make room where the policy says so."""
+        started, resumed, preemptions = schedule(self, now)
+        let_off, self.let_off = self.let_off, []
+        starts = tuple(Start(self, allocation) for allocation in started)
+        return Moves(starts, tuple(resumed), tuple(preemptions), tuple(let_off))
 
     def ahead(self, request: Request, claim: Claim, now: int) -> Request | None:
         """Who is ahead of the request in a strict leaf, and only waits for room; None if nobody."""
@@ -189,14 +240,43 @@ class State(Ledger):
 
     def _charge(self, allocation: Allocation, sign: int, now: int) -> None:
         super()._charge(allocation, sign, now)
-        claim = allocation.claim
+        claim = allocation.charged
         if claim.accounts:
             self.queues[claim.leaf].charge(claim, sign, now // TICK)
         if sign < 0:
-            for meter, key, _ in claim.meters:
-                for queue in self.queues.values():
-                    if (meter, key) in queue.sleepers:
-                        queue.wake(meter, key, self.bounds[meter] - self.meters[meter].get(key, 0))
+            self._wake(claim)
+
+    def _wake(self, claim: Claim) -> None:
+        """The quotas that count the claim have more room."""
+        for meter, key, _ in claim.meters:
+            for queue in self.queues.values():
+                if (meter, key) in queue.sleepers:
+                    queue.wake(meter, key, self.bounds[meter] - self.meters[meter].get(key, 0))
+
+    def earmark(self, claim: Claim, where: Where, sign: int) -> None:
+        """Set aside, or give back, what a claim will hold on these nodes; nobody uses it yet."""
+        super().earmark(claim, where, sign)
+        if sign < 0:
+            self._wake(claim)
+
+    def recharge(self, allocation: Allocation, rest: Claim | None, now: int) -> None:
+        """Let an allocation hold only `rest` from now on, or, None, all of its claim."""
+        self._charge(allocation, -1, now)
+        allocation.rest = rest
+        self._charge(allocation, 1, now)
+
+    def hold(self, allocation: Allocation, now: int) -> None:
+        """Charge an allocation to its nodes, its share and the quotas that count it."""
+        super().hold(allocation, now)
+        self.runners.add(allocation)
+
+    def release(self, allocation: Allocation, now: int) -> None:
+        """Give back all that an allocation holds; what it used stays on record."""
+        gone(self, allocation)
+        if self.paused.pop(allocation.request.id, None) is None:
+            self.runners.remove(allocation)
+        super().release(allocation, now)
+        allocation.rest = None
 
     def begin(self, waiter: Waiter, where: Where, now: int) -> Allocation:
         """Start a waiting request on these nodes."""
@@ -205,10 +285,13 @@ class State(Ledger):
         self.hold(allocation, now)
         return allocation
 
-    def start(self, request: Request, placement: Iterable[Placement], now: int) -> Allocation:
+    def start(
+        self, request: Request, placement: Iterable[Placement], now: int, *, native: bool = False
+    ) -> Allocation:
         """Take up an allocation that exists already: it is charged, and never refused.
 
-        A request that waits waits no longer. Raises KeyError for an unknown node; ValueError for a request
+        `native`: it was submitted past us. A request that waits waits no longer.
+        Raises KeyError for an unknown node; ValueError for a request
         that runs already, that has other parts than the placement, or that no share takes.
         """
         self.advance(now)
@@ -221,10 +304,12 @@ class State(Ledger):
         if sum(place.parts for place in placement) != claim.parts:
             raise ValueError(f"request {request.id} has {claim.parts} parts, not as many as are placed")
         where = tuple((self.farm.index[place.node], place.parts) for place in placement)
+        if request.id in self.pledges:
+            take_back(self, self.pledges[request.id])
         if (waiter := self.waiters.get(request.id)) is not None:
             self.dequeue(waiter)
         self._serial += 1
-        allocation = Allocation(request, claim, where, now, self._serial, self)
+        allocation = Allocation(request, claim, where, now, self._serial, self, native)
         self.hold(allocation, now)
         return allocation
 
@@ -232,13 +317,50 @@ class State(Ledger):
         """An allocation has ended; raises KeyError where there is none of that id."""
         self.advance(now)
         self.release(self.allocations[id_], now)
+        self.history.forget(id_)
 
     def requeue(self, id_: str, now: int) -> None:
         """An allocation has lost its place: it waits again, with its age; KeyError where there is none."""
         allocation = self.allocations[id_]
         self.advance(now)
+        self._had_to_leave(allocation)
         self.release(allocation, now)
         self.enqueue(allocation.request, allocation.claim, allocation.serial)
+
+    def suspend(self, id_: str, now: int) -> None:
+        """An allocation has stopped where it is, and gives back its cores; KeyError where none runs."""
+        allocation = self.allocations[id_]
+        if id_ in self.paused:
+            raise KeyError(id_)
+        self.advance(now)
+        self._had_to_leave(allocation)
+        gone(self, allocation)
+        pause(self, allocation, now)
+
+    def _had_to_leave(self, allocation: Allocation) -> None:
+        if allocation.pledge is not None:
+            self.history.leave(allocation.request.id, allocation.pledge.waiter.request.id)
+
+    def budget_left(self, rule: int, now: int) -> int | None:
+        """How many more victims a rule may tell to leave now; None where nothing limits that."""
+        most = self.policy.checked.preempts[rule].taking.per_hour
+        return None if most is None else max(0, most - self.history.told(rule, now))
+
+    def is_open(self, window: int | None) -> bool:
+        """Whether what stands in this window, if in any, is in force."""
+        return window is None or bool(self.time.open >> window & 1)
+
+    def set_nodes(self, nodes: Iterable[Node]) -> None:
+        """Nodes appeared, changed, went up or down; those not named stay as they are."""
+        pledges = [(pledge, self.placement(pledge.where)) for pledge in self.pledges.values()]
+        for pledge, _ in pledges:
+            self.earmark(pledge.waiter.claim, pledge.where, -1)
+        super().set_nodes(nodes)
+        for pledge, placement in pledges:
+            pledge.where = tuple((self.farm.index[place.node], place.parts) for place in placement)
+            self.earmark(pledge.waiter.claim, pledge.where, 1)
+            if not all(self.farm.up[node] for node, _ in pledge.where):
+                take_back(self, pledge)
 
     def restore_use(self, share: str, of: str, name: str, resource: str, average: int) -> None:
         """Take up a past average, in the resource's unit, as of the current time.
@@ -277,6 +399,9 @@ class State(Ledger):
         for leaf, queue in self.queues.items():
             for n in tree.paths[leaf]:
                 waiting[n] += queue.live
+        for pledge in self.pledges.values():
+            for n in tree.paths[pledge.waiter.claim.leaf]:
+                waiting[n] += 1
         resources = [
             (r, name) for r, name in enumerate(RESOURCES) if name != "hs23" or self.policy.tracks_hs23
         ]

@@ -12,6 +12,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from wnodes_engine.language.source import Span
+from wnodes_engine.values import Action
 
 
 class Unit(StrEnum):
@@ -243,7 +244,7 @@ class OrderKey(Struct, frozen=True, gc=False):
 class Act(Struct, frozen=True, gc=False):
     """`requeue for job`, `shelve for vm, pool`; no kinds means every kind."""
 
-    action: str
+    action: Action
     kinds: tuple[Name, ...]
     span: Span
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Final
 
-from wnodes_engine.core import State
+from wnodes_engine.core import Allocation, State
 from wnodes_engine.language.vocabulary import RESOURCES
+from wnodes_engine.simulate.leaving import Leaving, Left
 from wnodes_engine.simulate.swf import SwfJob
 from wnodes_engine.values import Outcome, Reason, Request
 
@@ -26,12 +27,16 @@ _CORES: Final = RESOURCES.index("cores")
 class Tally:
     """What became of the jobs of one group in one share; times in seconds.
 
-    `held` is cores times run time, `stayed` cores times the time from submission to the end.
+    A wait is all the time until its end in which a job did not run. `held` is cores times run time, `lost`
+    what of it was in vain, `stayed` cores times the time from submission to the end. `preempted` counts how
+    often one had to leave.
     """
 
     waits: array[int] = field(default_factory=lambda: array("q"))
     killed: int = 0
+    preempted: int = 0
     held: int = 0
+    lost: int = 0
     stayed: int = 0
 
 
@@ -39,8 +44,9 @@ class Tally:
 class Replay:
     """The account of one replay: every job of the log is counted once.
 
-    `jobs` = `unusable` + `denied` + `finished` + `killed` + `stranded`, the last being those that nothing
-    would ever start. Unusable are jobs without run time or processors: cancelled before they started.
+    `jobs` = `unusable` + `denied` + `finished` + `killed` + `deleted` + `stranded`, the last being those that
+    nothing would ever start. Deleted are victims of a rule that ends its victims' requests. Unusable are jobs
+    without run time or processors: cancelled before they started.
     Times are seconds since the epoch. `nominal` is what each share was promised, in core-seconds from
     `begin` to `now`: by path, the farm first, then in the policy's order. `tallies` go by (share, group),
     `refusals` by the rule that denied (the first reason counts), with one decision's reason as an example.
@@ -51,6 +57,7 @@ class Replay:
     denied: int = 0
     finished: int = 0
     killed: int = 0
+    deleted: int = 0
     stranded: int = 0
     begin: int = 0
     now: int = 0
@@ -84,7 +91,10 @@ def replay(
     tallies = account.tallies
     waiting, running = state.waiting, state.running
     endings: list[tuple[int, str, int, int, bool]] = []
+    """(time, request, how often it had been stopped before, cores, whether it is killed)."""
     runtimes: dict[str, int] = {}
+    leaving = Leaving()
+    runs, orders = leaving.runs, leaving.orders
     step, patience = clock or (0, 0)
     arrivals = _usable(jobs, request_of, account)
     request, runtime = next(arrivals, (None, 0))
@@ -98,8 +108,12 @@ def replay(
             then = request.submitted
             if endings and endings[0][0] < then:
                 then = endings[0][0]
+            if orders and orders[0][0] < then:
+                then = orders[0][0]
         elif endings:
             then = endings[0][0]
+            if orders and orders[0][0] < then:
+                then = orders[0][0]
         elif waiting and quiet < patience:
             then = now + step
         else:
@@ -112,13 +126,16 @@ def replay(
         now = then
 
         while endings and endings[0][0] == now:
-            _, key, started, cores, killed = heappop(endings)
+            _, key, run, cores, killed = heappop(endings)
+            if runs and runs.get(key, 0) != run:
+                continue
             allocation = running[key]
-            submitted = allocation.request.submitted
-            pair = (allocation.share, allocation.request.group)
-            if (tally := tallies.get(pair)) is None:
-                tally = tallies[pair] = Tally()
-            tally.waits.append(started - submitted)
+            submitted, started = allocation.request.submitted, allocation.started
+            tally, ran = _tally(tallies, allocation), 0
+            if run:
+                started, ran = leaving.since[key], leaving.ran[key]
+                leaving.forget(key)
+            tally.waits.append(started - submitted - ran)
             tally.held += cores * (now - started)
             tally.stayed += cores * (now - submitted)
             tally.killed += killed
@@ -126,7 +143,11 @@ def replay(
             account.finished += not killed
             account.cores -= cores
             account.end = now
+            del runtimes[key]
             state.finish(key, now)
+
+        while leaving.due(now):
+            _leave(leaving.next(state, now), account, runtimes)
 
         while request is not None and request.submitted == now:
             decision = state.submit(request, now)
@@ -137,21 +158,34 @@ def replay(
                 runtimes[request.id] = runtime
             request, runtime = next(arrivals, (None, 0))
 
-        if waiting:
-            for start in state.schedule(now):
-                key = start.request.id
-                claim = start.allocation.claim
-                lasts = runtimes.pop(key)
-                if killed := lasts > claim.walltime:
-                    lasts = claim.walltime
+        while waiting or state.paused:
+            moves = state.schedule(now)
+            begun = [start.allocation for start in moves.starts]
+            begun += [running[key] for key in moves.resumed]
+            for allocation in begun:
+                key, claim = allocation.request.id, allocation.claim
+                lasts, run = runtimes[key], 0
+                longest = claim.walltime
+                if runs and (run := runs.get(key, 0)):
+                    leaving.since[key] = now
+                    lasts -= leaving.done.get(key, 0)
+                    longest -= now - allocation.started  # it was suspended, and its walltime stood still
+                if killed := lasts > longest:
+                    lasts = longest
                 cores = claim.part.cores * claim.parts
                 account.cores += cores
-                heappush(endings, (now + lasts, key, now, cores, killed))
+                heappush(endings, (now + lasts, key, run, cores, killed))
+            for preemption in moves.preemptions:
+                leaving.tell(preemption)
             if account.cores > account.peak_cores:
                 account.peak_cores = account.cores
             if len(waiting) > account.peak_waiting:
                 account.peak_waiting = len(waiting)
                 account.peak_waiting_at = now
+            if not leaving.due(now):
+                break
+            while leaving.due(now):
+                _leave(leaving.next(state, now), account, runtimes)
         if state.time.open != promised.windows:
             promised.change(now)
 
@@ -166,6 +200,28 @@ def replay(
     account.stranded = account.waiting = len(waiting)
     account.running = len(running)
     return account
+
+
+def _leave(left: Left | None, account: Replay, runtimes: dict[str, int]) -> None:
+    """A victim has left: count what it held, and what of that was in vain."""
+    if left is None:
+        return
+    claim = left.allocation.claim
+    cores, tally = claim.part.cores * claim.parts, _tally(account.tallies, left.allocation)
+    tally.preempted += 1
+    tally.held += cores * left.ran
+    tally.lost += cores * left.ran * left.lost
+    account.cores -= cores
+    if left.action == "delete":
+        account.deleted += 1
+        del runtimes[left.allocation.request.id]
+
+
+def _tally(tallies: dict[tuple[str, str], Tally], allocation: Allocation) -> Tally:
+    pair = (allocation.share, allocation.request.group)
+    if (tally := tallies.get(pair)) is None:
+        tally = tallies[pair] = Tally()
+    return tally
 
 
 class _Promised:

@@ -7,6 +7,7 @@ discrimination for resource allocation in shared computer systems", DEC-TR-301, 
     x = Σ cores · run time ÷ Σ cores · (wait + run time)
 
 over its jobs: the part of their time in the system that they ran, from 0 (only waited) to 1 (never waited).
+What a victim ran in vain counts as use, and not as run time here.
 """
 
 from __future__ import annotations
@@ -31,11 +32,19 @@ class Jobs(msgspec.Struct, frozen=True):
     killed: int
     denied: int
     unusable: int
+    deleted: int
     stranded: int
 
 
+class Preempted(msgspec.Struct, frozen=True):
+    """How often a job had to leave for another, and the core hours that it had then run in vain."""
+
+    times: int
+    lost_core_hours: float
+
+
 class Waits(msgspec.Struct, frozen=True):
-    """Waits in seconds, from submission to start; median and p95 by nearest rank."""
+    """Waits in seconds: from submission to the end, without running; median and p95 by nearest rank."""
 
     mean: float
     median: int
@@ -106,6 +115,7 @@ class Report(msgspec.Struct, frozen=True):
     peak_cores: int
     peak_waiting: int
     peak_waiting_at: str
+    preempted: Preempted
     waits: Waits | None
     fairness: float | None
     shares: tuple[ShareRow, ...]
@@ -142,12 +152,17 @@ def report_on(
             account.killed,
             account.denied,
             account.unusable,
+            account.deleted,
             account.stranded,
         ),
         utilisation=_ratio(held, cores * makespan),
         peak_cores=account.peak_cores,
         peak_waiting=account.peak_waiting,
         peak_waiting_at=_moment(account.peak_waiting_at),
+        preempted=Preempted(
+            sum(tally.preempted for tally in account.tallies.values()),
+            round(sum(tally.lost for tally in account.tallies.values()) / 3600, 1),
+        ),
         waits=_waits(account.tallies.values()),
         fairness=_fairness(account.tallies),
         shares=tuple(_share_row(path, account, makespan) for path in account.nominal),
@@ -160,7 +175,7 @@ def report_on(
                 jobs=len(tally.waits),
                 killed=tally.killed,
                 waits=waits,
-                speed=_ratio(tally.held, tally.stayed),
+                speed=_ratio(tally.held - tally.lost, tally.stayed),
             )
             for (share, group), tally in sorted(account.tallies.items())
             if (waits := _waits([tally])) is not None
@@ -233,7 +248,7 @@ def _fairness(tallies: dict[tuple[str, str], Tally]) -> float | None:
     held: dict[str, int] = {}
     stayed: dict[str, int] = {}
     for (_, group), tally in tallies.items():
-        held[group] = held.get(group, 0) + tally.held
+        held[group] = held.get(group, 0) + tally.held - tally.lost
         stayed[group] = stayed.get(group, 0) + tally.stayed
     index = jain([held[group] / stayed[group] for group in held if stayed[group]])
     return None if index is None else round(index, 4)

@@ -46,6 +46,7 @@ def _summary(report: Report, console: Console) -> None:
             (jobs.killed, "killed at their walltime"),
             (jobs.denied, "denied"),
             (jobs.unusable, "that never ran in the log"),
+            (jobs.deleted, "deleted to make room"),
             (jobs.stranded, "never started"),
         )
         if count
@@ -53,6 +54,9 @@ def _summary(report: Report, console: Console) -> None:
     table = Table.grid(padding=(0, 2))
     table.add_row("jobs", f"{jobs.read:,} read: {', '.join(became) or 'none'}")
     table.add_row("utilisation", f"{report.utilisation:.1%}, at most {report.peak_cores:,} cores at once")
+    if report.preempted.times:
+        lost = f"{report.preempted.lost_core_hours:,.0f} core hours in vain"
+        table.add_row("preempted", f"{report.preempted.times:,} times, {lost}")
     if waits:
         table.add_row(
             "waits",

@@ -1,0 +1,76 @@
+"""What happened to those that had to leave: how often, because of whom, and how many each rule told to."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final
+
+HOUR: Final = 3600
+
+
+class History:
+    """Counts and relations of requests that wait or run; whoever is over is forgotten."""
+
+    __slots__ = ("_left", "_pushed", "_pushed_by", "_told")
+
+    def __init__(self, rules: int) -> None:
+        """`rules` is how many rules there are that tell victims to leave."""
+        self._left: dict[str, int] = {}
+        self._pushed_by: dict[str, set[str]] = {}
+        self._pushed: dict[str, set[str]] = {}
+        self._told: tuple[deque[tuple[int, str]], ...] = tuple(deque() for _ in range(rules))
+
+    def tell(self, rule: int, victim: str, now: int) -> None:
+        """The rule has told the victim to leave."""
+        self._told[rule].append((now, victim))
+
+    def told(self, rule: int, now: int) -> int:
+        """How many the rule has told to leave in the hour before; those who were let off do not count."""
+        times = self._told[rule]
+        while times and times[0][0] <= now - HOUR:
+            times.popleft()
+        return len(times)
+
+    def let_off(self, rule: int, victim: str) -> None:
+        """The victim may stay after all."""
+        times = self._told[rule]
+        for at in range(len(times) - 1, -1, -1):
+            if times[at][1] == victim:
+                del times[at]
+                return
+
+    def leave(self, victim: str, beneficiary: str) -> None:
+        """The victim has left, for the beneficiary's sake."""
+        self._left[victim] = self._left.get(victim, 0) + 1
+        self._pushed_by.setdefault(victim, set()).add(beneficiary)
+        self._pushed.setdefault(beneficiary, set()).add(victim)
+
+    def left(self, id_: str) -> int:
+        """How often the request had to leave."""
+        return self._left.get(id_, 0)
+
+    def above(self, id_: str) -> set[str]:
+        """Those that pushed the request out, those that pushed these out, and so on."""
+        found: set[str] = set()
+        ahead = [id_]
+        while ahead:
+            by = self._pushed_by.get(ahead.pop())
+            if by:
+                ahead += by - found
+                found |= by
+        return found
+
+    def forget(self, id_: str) -> None:
+        """The request is over."""
+        self._left.pop(id_, None)
+        for by in self._pushed_by.pop(id_, ()):
+            self._drop(self._pushed, by, id_)
+        for victim in self._pushed.pop(id_, ()):
+            self._drop(self._pushed_by, victim, id_)
+
+    @staticmethod
+    def _drop(relation: dict[str, set[str]], one: str, other: str) -> None:
+        those = relation[one]
+        those.discard(other)
+        if not those:
+            del relation[one]

@@ -1,0 +1,137 @@
+"""Promises: room that was made for a request, until its victims have left and it starts.
+
+From the moment of the promise the room is the request's: in the share tree it is charged and its victims are
+not; on its nodes both are, so that nobody else finds room there; in quotas both count.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from wnodes_engine.core.farm import Free, Where, fit, more
+from wnodes_engine.core.ledger import HS23, Allocation
+from wnodes_engine.core.queue import Waiter
+from wnodes_engine.core.room import Given
+from wnodes_engine.core.victims import Plan
+from wnodes_engine.values import Preemption
+
+if TYPE_CHECKING:
+    from wnodes_engine.core.state import State
+
+
+_NOTHING: Final[Free] = (0, 0, 0, 0)
+
+
+class Pledge:
+    """Room promised to a waiting request: where, and whose leaving it waits for."""
+
+    __slots__ = ("leave_by", "rule", "victims", "waiter", "where")
+
+    def __init__(self, waiter: Waiter, rule: int, where: Where, leave_by: int) -> None:
+        self.waiter = waiter
+        self.rule = rule
+        self.where = where
+        self.leave_by = leave_by
+        self.victims: dict[str, Allocation] = {}
+        """Those that have not left yet, by id, in the order in which they were taken."""
+
+
+def promise(state: State, waiter: Waiter, plan: Plan, now: int) -> list[Preemption]:
+    """Carry out a plan as far as the ledger goes; what comes back is what the victims are to be told."""
+    rule = state.policy.checked.preempts[plan.rule]
+    pledge = Pledge(waiter, plan.rule, plan.where, now + rule.taking.after)
+    beneficiary = waiter.request.id
+    state.set_aside(waiter)
+    state.pledges[beneficiary] = pledge
+    state.earmark(waiter.claim, plan.where, 1)
+    orders = []
+    for victim in plan.victims:
+        id_, action = victim.request.id, rule.taking.actions[victim.request.kind]
+        victim.pledge, victim.given = pledge, Given(state, victim, action)
+        _owe(state, victim, 1)
+        pledge.victims[id_] = victim
+        state.history.tell(plan.rule, id_, now)
+        orders.append(Preemption(id_, beneficiary, action, pledge.leave_by, plan.rule))
+    return orders
+
+
+def keep(state: State, now: int) -> list[Allocation]:
+    """Start everybody whose room is there; a promise that cannot be kept is off."""
+    started = []
+    for pledge in list(state.pledges.values()):
+        if _is_due(state, pledge):
+            _end(state, pledge)
+            waiter = pledge.waiter
+            state.stop_waiting(waiter.claim)
+            allocation = Allocation(waiter.request, waiter.claim, pledge.where, now, waiter.serial, state)
+            state.hold(allocation, now)
+            started.append(allocation)
+        elif not pledge.victims:
+            take_back(state, pledge)
+    return started
+
+
+def take_back(state: State, pledge: Pledge) -> None:
+    """The promise is off: the request waits in its old place."""
+    _end(state, pledge)
+    state.line_up(pledge.waiter)
+
+
+def gone(state: State, victim: Allocation) -> None:
+    """The victim is about to leave: it is charged as if nothing had been promised, and owes nothing."""
+    pledge = victim.pledge
+    if pledge is not None:
+        del pledge.victims[victim.request.id]
+        _owe(state, victim, -1)
+        victim.pledge = victim.given = None
+
+
+def _end(state: State, pledge: Pledge) -> None:
+    """Nothing is set aside any more, and whoever has not left is let off."""
+    del state.pledges[pledge.waiter.request.id]
+    state.earmark(pledge.waiter.claim, pledge.where, -1)
+    for id_, victim in list(pledge.victims.items()):
+        gone(state, victim)
+        state.history.let_off(pledge.rule, id_)
+        state.let_off.append(id_)
+
+
+def _owe(state: State, victim: Allocation, sign: int) -> None:
+    """Take what a victim is to give off its share, and expect it on its nodes; or, -1, no longer."""
+    given = victim.given
+    if given is not None:
+        state.version += 1
+        given.charge(state.tree, victim.claim.leaf, -sign)
+        for node, parts in victim.where:
+            left = more(state.owed.get(node, _NOTHING), given.part, parts * sign)
+            state.owed[node] = left
+            if left == _NOTHING:
+                del state.owed[node]
+
+
+def _is_due(state: State, pledge: Pledge) -> bool:
+    """Whether the request can start: its share has room, and its nodes have, beside what others are due."""
+    claim, tree = pledge.waiter.claim, state.tree
+    if any(tree.free(claim.leaf, resource) < 0 for resource, _ in claim.asks):
+        return False
+    if state.policy.tracks_hs23 and tree.free(claim.leaf, HS23) < 0:
+        return False
+    return all(_node_is_due(state, pledge, node, parts) for node, parts in pledge.where)
+
+
+def _node_is_due(state: State, pledge: Pledge, node: int, parts: int) -> bool:
+    """Whether so many parts are there now, and were not freed, or will not be, for somebody else."""
+    part = pledge.waiter.claim.part
+    now = state.farm.free(node)
+    for other in state.pledges.values():
+        for at, count in other.where:
+            if at == node:
+                now = more(now, other.waiter.claim.part, count)
+    if fit(part, *now) < parts:
+        return False
+    left = state.free_then(node)
+    for victim in pledge.victims.values():
+        for at, count in victim.where:
+            if at == node and victim.given is not None:
+                left = more(left, victim.given.part, -count)
+    return all(amount >= 0 for amount, asked in zip(left, part, strict=True) if asked)

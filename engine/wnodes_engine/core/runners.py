@@ -1,0 +1,139 @@
+"""What runs, in the orders in which rules that make room take victims: a leaf and an order to a line.
+
+Allocations that started in the same second with the same priority stand in one place of a line and are put
+in the order of their ids when somebody looks. New places are mostly the last ones: lines are kept backwards
+for that, by what comes last.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Callable, Iterator
+from heapq import merge
+from operator import attrgetter
+from typing import TYPE_CHECKING, Final
+
+from wnodes_engine.check.checked import CheckedPolicy, VictimKey
+
+if TYPE_CHECKING:
+    from wnodes_engine.core.ledger import Allocation
+
+Place = tuple[int, ...]
+"""A place in a line, backwards: the larger is taken sooner."""
+
+Order = tuple[tuple[str, int], ...]
+"""What decides (`priority`, `started`, `cores`) and what is taken sooner: 1 the larger, -1 the smaller."""
+
+Found = tuple[Place, str, "Allocation"]
+
+_SIGNED: Final = {
+    ("lowest", "priority"): ("priority", -1),
+    ("highest", "priority"): ("priority", 1),
+    ("shortest", "runtime"): ("started", 1),
+    ("longest", "runtime"): ("started", -1),
+    ("latest", "start"): ("started", 1),
+    ("earliest", "start"): ("started", -1),
+    ("smallest", "size"): ("cores", -1),
+    ("largest", "size"): ("cores", 1),
+}
+_TIES: Final[Order] = (("priority", -1), ("started", 1))
+
+
+def order_of(keys: tuple[VictimKey, ...]) -> Order:
+    """The order of a rule's victims, with what decides where the policy leaves it open."""
+    order: dict[str, int] = {}
+    for what, sign in (*(_SIGNED[key.extreme, key.of] for key in keys), *_TIES):
+        order.setdefault(what, sign)
+    return tuple(order.items())
+
+
+class _Line:
+    """One leaf's allocations in one order."""
+
+    __slots__ = ("at", "places", "rank")
+
+    def __init__(self, order: Order) -> None:
+        self.rank = _rank(order)
+        self.places: list[Place] = []
+        self.at: dict[Place, dict[str, Allocation]] = {}
+
+    def add(self, allocation: Allocation) -> None:
+        place = self.rank(allocation)
+        there = self.at.get(place)
+        if there is None:
+            there = self.at[place] = {}
+            insort(self.places, place)
+        there[allocation.request.id] = allocation
+
+    def remove(self, allocation: Allocation) -> None:
+        place = self.rank(allocation)
+        there = self.at[place]
+        del there[allocation.request.id]
+        if not there:
+            del self.at[place]
+            del self.places[bisect_left(self.places, place)]
+
+    def __iter__(self) -> Iterator[Found]:
+        at = self.at
+        for place in reversed(self.places):
+            there = at[place]
+            if len(there) == 1:
+                ((id_, allocation),) = there.items()
+                yield place, id_, allocation
+            else:
+                for id_ in sorted(there):
+                    yield place, id_, there[id_]
+
+
+class Runners:
+    """The lines of every leaf that some rule takes from."""
+
+    def __init__(self, policy: CheckedPolicy) -> None:
+        self.orders = tuple(order_of(rule.taking.order) for rule in policy.preempts)
+        """By rule."""
+        self._lines: dict[int, dict[Order, _Line]] = {}
+        for rule, order in zip(policy.preempts, self.orders, strict=True):
+            for leaf in rule.victims:
+                self._lines.setdefault(leaf, {}).setdefault(order, _Line(order))
+
+    def add(self, allocation: Allocation) -> None:
+        """One more runs."""
+        for line in self._lines.get(allocation.claim.leaf, {}).values():
+            line.add(allocation)
+
+    def remove(self, allocation: Allocation) -> None:
+        """One runs no longer."""
+        for line in self._lines.get(allocation.claim.leaf, {}).values():
+            line.remove(allocation)
+
+    def in_order(self, rule: int, leaves: list[int]) -> Iterator[Found]:
+        """Whatever runs in these leaves, the first to be taken first."""
+        order = self.orders[rule]
+        lines = [iter(self._lines[leaf][order]) for leaf in leaves]
+        if len(lines) == 1:
+            return lines[0]
+        return merge(*lines, key=_sooner)
+
+
+def _sooner(found: Found) -> tuple[Place, str]:
+    return tuple(-part for part in found[0]), found[1]
+
+
+def _rank(order: Order) -> Callable[[Allocation], Place]:
+    """What gives an allocation's place."""
+    if order == _TIES:
+        return lambda a: (-a.priority, a.started)
+    get = [_VALUES[what] for what, _ in order]
+    signs = [sign for _, sign in order]
+    return lambda a: tuple(sign * value(a) for sign, value in zip(signs, get, strict=True))
+
+
+def _cores(allocation: Allocation) -> int:
+    return allocation.claim.part.cores * allocation.claim.parts
+
+
+_VALUES: Final[dict[str, Callable[[Allocation], int]]] = {
+    "priority": attrgetter("priority"),
+    "started": attrgetter("started"),
+    "cores": _cores,
+}

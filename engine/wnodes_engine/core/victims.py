@@ -1,0 +1,228 @@
+"""Choosing victims: no more than needed, so that a request really has room afterwards.
+
+Nodes are cleared for one part after the other, each time the node on which that asks for the least in the
+rule's order; then whoever else has to go for the share tree's sake is taken. From the last to the first, each
+is put back without which there is still room. Putting back only adds to what shares hold, so that whoever is
+left is still one that the rule allows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator, Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from wnodes_engine.check.checked import Preempt
+from wnodes_engine.core.averages import TICK
+from wnodes_engine.core.claim import Claim, priority_at
+from wnodes_engine.core.farm import Free, Part, Where, fit, more
+from wnodes_engine.core.ledger import Allocation
+from wnodes_engine.core.reserve import Reservation
+from wnodes_engine.core.rights import Gone, Law, speaks_for
+from wnodes_engine.core.room import Given, Room
+from wnodes_engine.values import Request
+
+if TYPE_CHECKING:
+    from wnodes_engine.core.state import State
+
+
+class Plan(NamedTuple):
+    """By this rule, these victims leave, and then the request has room there."""
+
+    rule: int
+    victims: tuple[Allocation, ...]
+    where: Where
+
+
+class Search(NamedTuple):
+    """Whether some rule speaks for the request at all, and the plan by which it is given room, or None."""
+
+    spoke: bool
+    plan: Plan | None
+
+
+_NOBODY: Final = Search(False, None)
+
+
+def make_room(
+    state: State, request: Request, claim: Claim, now: int, promised: Sequence[Reservation] = ()
+) -> Search:
+    """Look for victims, for a request that no quota holds back and that has no room.
+
+    `promised` are the reservations of heads that must not be delayed.
+    """
+    if not claim.takes:
+        return _NOBODY
+    waited = max(0, now - request.submitted)
+    priority = priority_at(claim, request.submitted, now // TICK * TICK)
+    spoke = False
+    for index, rule in enumerate(state.policy.checked.preempts):
+        if not claim.takes >> index & 1 or not state.is_open(rule.taking.condition.window):
+            continue
+        speaks = state.policy.room[index].speaks
+        if speaks is not None and not speaks(request, claim, state, waited, priority):
+            continue
+        if not speaks_for(state.tree, rule, claim):
+            continue
+        spoke = True
+        plan = _Attempt(state, index, rule, request, claim, now, promised).plan(waited, priority)
+        if plan is not None:
+            return Search(True, plan)
+    return Search(spoke, None)
+
+
+class _Attempt:
+    """One rule's search for one request."""
+
+    def __init__(
+        self,
+        state: State,
+        index: int,
+        rule: Preempt,
+        request: Request,
+        claim: Claim,
+        now: int,
+        promised: Sequence[Reservation],
+    ) -> None:
+        self.state = state
+        self.index = index
+        self.rule = rule
+        self.request = request
+        self.claim = claim
+        self.now = now
+        self.promised = [r for r in promised if now + claim.walltime > r.start]
+        self.room = Room(state, claim, now, frozenset().union(*(r.nodes() for r in self.promised)))
+        self.law = Law(state.tree, rule, claim)
+        self.seen: list[Allocation] = []
+        """The candidates as far as anybody looked, in their order."""
+
+    def plan(self, waited: int, priority: int) -> Plan | None:
+        """The victims, if there are some and the budget allows as many."""
+        left = self.state.budget_left(self.index, self.now)
+        if left == 0 or self.room.enough():  # once all that were told to leave have left
+            return None
+        taken = self._take(self._candidates(waited, priority))
+        victims = self._needed(taken) if taken is not None else []
+        if not victims or (left is not None and len(victims) > left):
+            return None
+        where = self.room.place()
+        if where is None or any(self._delays(promise, where) for promise in self.promised):
+            return None
+        return Plan(self.index, tuple(victims), where)
+
+    def _candidates(self, waited: int, priority: int) -> Iterator[Allocation]:
+        """Whom the rule may take, as far as their shares do not matter, the first first."""
+        state, taking = self.state, self.rule.taking
+        request, claim, now = self.request, self.claim, self.now
+        _, suits, spares = state.policy.room[self.index]
+        history, above, actions = state.history, state.history.above(request.id), taking.actions
+        for _, id_, victim in state.runners.in_order(self.index, self.law.leaves()):
+            if victim.pledge is not None or victim.request.kind not in actions:
+                continue
+            if id_ in above or (victim.native and not taking.native):
+                continue
+            if taking.per_victim is not None and history.left(id_) >= taking.per_victim:
+                continue
+            runtime = now - victim.started
+            if spares is not None and spares(victim.request, victim.claim, state, victim.priority, runtime):
+                continue
+            if suits is None or suits(request, claim, state, waited, priority, victim.priority, runtime):
+                yield victim
+
+    def _take(self, candidates: Iterator[Allocation]) -> list[Allocation] | None:
+        """Take victims until the request has room, on the nodes first; None if it comes to none."""
+        room, law = self.room, self.law
+        taken: dict[str, Allocation] = {}
+        while not room.on_nodes():
+            cleared = self._clear(taken, candidates)
+            if cleared is None:
+                return None
+            for victim in cleared:
+                room.take(victim, self._action(victim))
+                taken[victim.request.id] = victim
+        if not room.enough():
+            for victim in self._in_order(taken, candidates):
+                given = Given(self.state, victim, self._action(victim))
+                if law.allows(room.tree, victim, given, {}):
+                    room.take(victim, self._action(victim))
+                    taken[victim.request.id] = victim
+                    if room.enough():
+                        break
+            else:
+                return None
+        return list(taken.values())
+
+    def _clear(self, taken: Container[str], candidates: Iterator[Allocation]) -> list[Allocation] | None:
+        """The victims of the node on which there is room for one part more the soonest."""
+        room, law, part = self.room, self.law, self.claim.part
+        nodes: dict[int, Clearing] = {}
+        for victim in self._in_order(taken, candidates):
+            given = Given(self.state, victim, self._action(victim))
+            where = victim.where if len(victim.where) == 1 else sorted(victim.where)
+            for node, parts in where:
+                clearing = nodes.get(node)
+                if clearing is None:
+                    if not room.may_use(node):
+                        continue
+                    clearing = nodes[node] = Clearing(room.free(node), part)
+                if law.allows(room.tree, victim, given, clearing.gone):
+                    clearing.take(victim, given, parts)
+                    law.note(victim.claim.leaf, given, clearing.gone)
+                    if clearing.fits(part):
+                        return clearing.victims
+        return None
+
+    def _in_order(self, taken: Container[str], candidates: Iterator[Allocation]) -> Iterator[Allocation]:
+        """The candidates from the first on, without those that are taken."""
+        yield from [victim for victim in self.seen if victim.request.id not in taken]
+        for victim in candidates:
+            self.seen.append(victim)
+            yield victim
+
+    def _action(self, victim: Allocation) -> str:
+        return self.rule.taking.actions[victim.request.kind]
+
+    def _needed(self, taken: list[Allocation]) -> list[Allocation]:
+        """Put back from the last to the first whoever is not needed; whoever is left, in the order taken.
+
+        As long as putting back can only cost room, so many can be put back at a time, and if that is too
+        much, the later half first.
+        """
+        room = self.room
+        dropped: set[str] = set()
+        batches = [taken[::-1]] if room.plain else [[victim] for victim in taken]
+        while batches:
+            batch = batches.pop()
+            room.put_back(batch)
+            if room.enough():
+                dropped.update(victim.request.id for victim in batch)
+                continue
+            for victim in batch:
+                room.take(victim, self._action(victim))
+            if len(batch) > 1:
+                half = len(batch) // 2
+                batches += [batch[half:], batch[:half]]
+        return [victim for victim in taken if victim.request.id not in dropped]
+
+    def _delays(self, promise: Reservation, where: Where) -> bool:
+        return not promise.without(self.room.taken(), self.now).admits(self.claim, where, self.now)
+
+
+class Clearing:
+    """What would be free on one node without the victims that stand there, taken one after the other."""
+
+    __slots__ = ("before", "free", "gone", "victims")
+
+    def __init__(self, free: Free, part: Part) -> None:
+        self.free = free
+        self.before = fit(part, *free)
+        self.victims: list[Allocation] = []
+        self.gone: Gone = {}
+
+    def take(self, victim: Allocation, given: Given, parts: int) -> None:
+        """One more is gone."""
+        self.victims.append(victim)
+        self.free = more(self.free, given.part, parts)
+
+    def fits(self, part: Part) -> bool:
+        """Whether a part more fits than before."""
+        return part.cores <= self.free[0] and fit(part, *self.free) > self.before
