@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Set
 from typing import Final
 
 HOUR: Final = 3600
@@ -11,11 +12,12 @@ HOUR: Final = 3600
 class History:
     """Counts and relations of requests that wait or run; whoever is over is forgotten."""
 
-    __slots__ = ("_left", "_pushed", "_pushed_by", "_told")
+    __slots__ = ("_left", "_made_room", "_pushed", "_pushed_by", "_told")
 
     def __init__(self, rules: int) -> None:
         """`rules` is how many rules there are that tell victims to leave."""
         self._left: dict[str, int] = {}
+        self._made_room: dict[str, set[str]] = {}
         self._pushed_by: dict[str, set[str]] = {}
         self._pushed: dict[str, set[str]] = {}
         self._told: tuple[deque[tuple[int, str]], ...] = tuple(deque() for _ in range(rules))
@@ -41,6 +43,7 @@ class History:
 
     def leave(self, victim: str, beneficiary: str) -> None:
         """The victim has left, for the beneficiary's sake."""
+        self._made_room.setdefault(beneficiary, set()).add(victim)
         self._left[victim] = self._left.get(victim, 0) + 1
         self._pushed_by.setdefault(victim, set()).add(beneficiary)
         self._pushed.setdefault(beneficiary, set()).add(victim)
@@ -48,6 +51,14 @@ class History:
     def left(self, id_: str) -> int:
         """How often the request had to leave."""
         return self._left.get(id_, 0)
+
+    def made_room(self, beneficiary: str) -> Set[str]:
+        """Those that have left for the request since it last ran."""
+        return self._made_room.get(beneficiary, frozenset())
+
+    def ran(self, id_: str) -> None:
+        """The request has started."""
+        self._made_room.pop(id_, None)
 
     def above(self, id_: str) -> set[str]:
         """Those that pushed the request out, those that pushed these out, and so on."""
@@ -63,6 +74,7 @@ class History:
     def forget(self, id_: str) -> None:
         """The request is over."""
         self._left.pop(id_, None)
+        self._made_room.pop(id_, None)
         for by in self._pushed_by.pop(id_, ()):
             self._drop(self._pushed, by, id_)
         for victim in self._pushed.pop(id_, ()):

@@ -51,7 +51,8 @@ def _missing(policy: CompiledPolicy, claim: Claim) -> Claim:
 def pause(state: State, allocation: Allocation, now: int) -> None:
     """The allocation has stopped."""
     state.endings.remove(allocation)
-    state.runners.remove(allocation)
+    if state.may_make_room:
+        state.runners.remove(allocation)
     state.recharge(allocation, kept(state.policy, allocation.claim), now)
     allocation.stopped = now
     state.paused[allocation.request.id] = allocation
@@ -67,7 +68,8 @@ def go_on(state: State, now: int) -> list[str]:
             allocation.started += now - allocation.stopped
             del state.paused[allocation.request.id]
             state.endings.add(allocation)
-            state.runners.add(allocation)
+            if state.may_make_room:
+                state.runners.add(allocation)
             resumed.append(allocation.request.id)
     return resumed
 

@@ -102,7 +102,7 @@ class Law:
         """Whether the victim's shares let it be taken, as the tree stands and with that gone too."""
         over, pair = self._terms[victim.claim.leaf]
         if over:
-            held = [resource for resource, _ in victim.claim.asks if resource in self._asked]
+            held = [resource for resource, _ in given.asks if resource in self._asked]
             for share in over:
                 if not self._is_over(tree, share, held, gone):
                     return False

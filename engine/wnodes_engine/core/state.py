@@ -268,13 +268,16 @@ class State(Ledger):
     def hold(self, allocation: Allocation, now: int) -> None:
         """Charge an allocation to its nodes, its share and the quotas that count it."""
         super().hold(allocation, now)
-        self.runners.add(allocation)
+        if self.may_make_room:
+            self.runners.add(allocation)
+            self.history.ran(allocation.request.id)
 
     def release(self, allocation: Allocation, now: int) -> None:
         """Give back all that an allocation holds; what it used stays on record."""
-        gone(self, allocation)
-        if self.paused.pop(allocation.request.id, None) is None:
-            self.runners.remove(allocation)
+        if self.may_make_room:
+            gone(self, allocation)
+            if self.paused.pop(allocation.request.id, None) is None:
+                self.runners.remove(allocation)
         super().release(allocation, now)
         allocation.rest = None
 

@@ -89,8 +89,10 @@ class _Attempt:
         self.request = request
         self.claim = claim
         self.now = now
-        self.promised = [r for r in promised if now + claim.walltime > r.start]
-        self.room = Room(state, claim, now, frozenset().union(*(r.nodes() for r in self.promised)))
+        self.lasting = claim._replace(walltime=claim.walltime + rule.taking.after)
+        """The claim until the latest end that it may come to."""
+        self.promised = [r for r in promised if now + self.lasting.walltime > r.start]
+        self.room = Room(state, self.lasting, now, frozenset().union(*(r.nodes() for r in self.promised)))
         self.law = Law(state.tree, rule, claim)
         self.seen: list[Allocation] = []
         """The candidates as far as anybody looked, in their order."""
@@ -114,13 +116,16 @@ class _Attempt:
         state, taking = self.state, self.rule.taking
         request, claim, now = self.request, self.claim, self.now
         _, suits, spares = state.policy.room[self.index]
-        history, above, actions = state.history, state.history.above(request.id), taking.actions
+        history, actions, up = state.history, taking.actions, state.farm.up
+        excepted = history.above(request.id) | history.made_room(request.id)
         for _, id_, victim in state.runners.in_order(self.index, self.law.leaves()):
             if victim.pledge is not None or victim.request.kind not in actions:
                 continue
-            if id_ in above or (victim.native and not taking.native):
+            if id_ in excepted or (victim.native and not taking.native):
                 continue
             if taking.per_victim is not None and history.left(id_) >= taking.per_victim:
+                continue
+            if not all(up[node] for node, _ in victim.where):
                 continue
             runtime = now - victim.started
             if spares is not None and spares(victim.request, victim.claim, state, victim.priority, runtime):
@@ -204,7 +209,7 @@ class _Attempt:
         return [victim for victim in taken if victim.request.id not in dropped]
 
     def _delays(self, promise: Reservation, where: Where) -> bool:
-        return not promise.without(self.room.taken(), self.now).admits(self.claim, where, self.now)
+        return not promise.without(self.room.taken(), self.now).admits(self.lasting, where, self.now)
 
 
 class Clearing:
