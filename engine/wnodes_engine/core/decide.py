@@ -13,7 +13,7 @@ from wnodes_engine.core.limits import over_quota, placed_over, share_full
 from wnodes_engine.core.placement import place
 from wnodes_engine.core.policy import Refusal
 from wnodes_engine.core.reasons import denials, leaving, refused_by_error, waits
-from wnodes_engine.core.reserve import place_beside
+from wnodes_engine.core.reserve import Reservation, place_beside
 from wnodes_engine.core.victims import Plan, make_room
 from wnodes_engine.values import Decision, Outcome, Reason, Request, Route
 
@@ -56,7 +56,7 @@ def _limits(state: State, request: Request, claim: Claim, now: int) -> Decision:
         found = in_turn(state, request, claim, where, now)
         if found is not None:
             return started(state, request, claim, found)
-    plan = _making_room(state, request, claim, now) if claim.leaf in state.may_make_room else None
+    plan = _making_room(state, request, claim, now) if claim.leaf in state.rules_for else None
     decision = Decision(
         Outcome.WAIT,
         state.policy.digest,
@@ -75,7 +75,10 @@ def _making_room(state: State, request: Request, claim: Claim, now: int) -> Plan
         return None
     if state.ahead(request, claim, now) is not None:
         return None
-    promised = [r for r in state.reservations(now) if r.claim != claim]
+
+    def promised() -> list[Reservation]:
+        return [r for r in state.reservations(now) if r.claim != claim]
+
     return make_room(state, request, claim, now, promised).plan
 
 

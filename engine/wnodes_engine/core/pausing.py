@@ -51,7 +51,7 @@ def _missing(policy: CompiledPolicy, claim: Claim) -> Claim:
 def pause(state: State, allocation: Allocation, now: int) -> None:
     """The allocation has stopped."""
     state.endings.remove(allocation)
-    if state.may_make_room:
+    if state.rules_for:
         state.runners.remove(allocation)
     state.recharge(allocation, kept(state.policy, allocation.claim), now)
     allocation.stopped = now
@@ -68,7 +68,7 @@ def go_on(state: State, now: int) -> list[str]:
             allocation.started += now - allocation.stopped
             del state.paused[allocation.request.id]
             state.endings.add(allocation)
-            if state.may_make_room:
+            if state.rules_for:
                 state.runners.add(allocation)
             resumed.append(allocation.request.id)
     return resumed

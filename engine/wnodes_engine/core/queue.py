@@ -133,6 +133,8 @@ class LeafQueue:
         self.half_lives = [key.half_life or TICK for key in order.keys if key.key == "fairshare"]
         """The half-life of each fairshare key, in seconds."""
         self.live = 0
+        self.oldest: int | None = None
+        """When the oldest that no quota holds back was submitted, or before; None where nobody waits."""
         self.sleepers: dict[tuple[int, str | int], dict[tuple[int, Hold], Track]] = {}
         """By meter and key: the tracks with classes that sleep on it."""
         self._amounts = amounts
@@ -187,6 +189,8 @@ class LeafQueue:
         """Put the line in order as of this tick: averages have moved, priorities have grown."""
         if tick != self._tick or self.stale:
             self._tick, self.stale = tick, False
+            awake = (track.awake[0][0][0] for track in self._tracks.values() if track.awake)
+            self.oldest = min(awake, default=None)
             if self._ages or (self._grows and any(track.claim.rates for _, _, track in self.line)):
                 ratios: dict[tuple[int, str], int] = {}
                 tracks = [track for _, _, track in self.line]
@@ -274,6 +278,8 @@ class LeafQueue:
             insort(track.asleep.setdefault(hold, []), (members.at, members))
             self.sleepers.setdefault(hold[:2], {})[track.number, hold] = track
         else:
+            if self.oldest is None or members.at[0] < self.oldest:
+                self.oldest = members.at[0]
             self._unlink(track)
             # Who is older than what a pass has skipped will be looked at by the next pass.
             if track.skip and members.at < track.awake[track.skip - 1][0]:

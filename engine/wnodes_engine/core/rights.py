@@ -13,11 +13,15 @@ from wnodes_engine.check.checked import Preempt, Share
 from wnodes_engine.core.claim import Claim
 from wnodes_engine.core.tree import ShareTree
 
+Asks = tuple[tuple[int, int], ...]
+"""(resource index, amount)."""
+
 if TYPE_CHECKING:
     from wnodes_engine.core.ledger import Allocation
     from wnodes_engine.core.room import Given
 
 _HEIGHT_BITS: Final = 20
+_LEAST: Final[Asks] = ((0, 1),)
 _LOOKED_AT: Final = range(4)
 """Cores, memory, GPUs and disk: hs23 only limits."""
 
@@ -32,15 +36,20 @@ class Terms(NamedTuple):
     pair: tuple[int, int] | None = None
 
 
-def speaks_for(tree: ShareTree, rule: Preempt, claim: Claim) -> bool:
+def is_entitled(tree: ShareTree, rule: Preempt, leaf: int, asks: Asks) -> bool:
     """Whether the rule leaves the request's side entitled to anything."""
     if rule.how == "reclaim":
-        return tree.within_nominal(claim.leaf, claim.asks)
+        return tree.within_nominal(leaf, asks)
     if rule.how == "for" and not rule.borrowing:
-        path = tree.paths[claim.leaf]
+        path = tree.paths[leaf]
         shares = path[: path.index(rule.beneficiary) + 1] if rule.beneficiary is not None else path
-        return all(tree.within_nominal(share, claim.asks) for share in shares)
+        return all(tree.within_nominal(share, asks) for share in shares)
     return True
+
+
+def could_speak(tree: ShareTree, rule: Preempt, leaf: int) -> bool:
+    """Whether anybody of the leaf can be entitled, however little is asked: that is a core at least."""
+    return is_entitled(tree, rule, leaf, _LEAST)
 
 
 def _terms_of(tree: ShareTree, rule: Preempt, claim: Claim) -> dict[int, Terms]:

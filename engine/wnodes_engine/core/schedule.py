@@ -16,6 +16,7 @@ from wnodes_engine.core.placement import meets_downtime
 from wnodes_engine.core.promises import keep, promise
 from wnodes_engine.core.queue import Shape, Track, WaitClass
 from wnodes_engine.core.reserve import Reservation, place_beside, reserve
+from wnodes_engine.core.rights import could_speak
 from wnodes_engine.core.victims import make_room
 from wnodes_engine.values import Preemption
 
@@ -43,30 +44,42 @@ def schedule(state: State, now: int) -> Done:
     """Keep what was promised, start what fits now, and make room where the policy says so."""
     state.advance(now)
     done = Done(keep(state, now) if state.pledges else [], go_on(state, now) if state.paused else [], [])
-    minute = now // TICK
-    may = {leaf for leaf in state.may_make_room if state.looked.get(leaf) != minute}
-    while state.waiters and (may or any(state.farm.free_cores)):
+    while state.waiters:
+        may = {leaf for leaf in state.rules_for if _may_make_room(state, leaf, now)}
+        if not may and not any(state.farm.free_cores):
+            break
         turn = _Pass(state, now, may)
         done.starts.extend(turn.run())
         done.preemptions.extend(turn.preemptions)
         if not turn.preemptions:
-            state.looked.update(dict.fromkeys(turn.unserved, minute))
             break
     return done
+
+
+def _may_make_room(state: State, leaf: int, now: int) -> bool:
+    """Whether a rule could speak for anybody in the leaf's line, by what can be told of all at once."""
+    oldest = state.queues[leaf].oldest
+    if oldest is None or state.looked.get(leaf) == now // TICK:
+        return False
+    preempts, room = state.policy.checked.preempts, state.policy.room
+    for index in state.rules_for[leaf]:
+        rule = preempts[index]
+        in_force = now - oldest >= room[index].patience and state.is_open(rule.taking.condition.window)
+        if in_force and could_speak(state.tree, rule, leaf):
+            return True
+    return False
 
 
 class _Pass:
     """What a pass has to remember: where each line stands, what has no room, who is blocked."""
 
     def __init__(self, state: State, now: int, may: set[int]) -> None:
-        """`may` are the leaves for which room may be made; those that it cannot be made for are taken out."""
+        """`may` are the leaves for which room may be made; those for which it cannot are taken out."""
         self.state = state
         self.now = now
         self.may = may
         self.preemptions: list[Preemption] = []
         """What victims are told: with that the pass is at its end."""
-        self.unserved: set[int] = set()
-        """The leaves in which somebody has no room, and is given none."""
         self.tick = now // TICK
         self.cursor: dict[int, int] = {}
         self.turn = _NOTHING
@@ -262,13 +275,13 @@ class _Pass:
         state = self.state
         waiter = members.head(state.waiters)
         if waiter.claim.takes and not (waiter.claim.placed and held_back(state, waiter.claim, self.now)):
-            spoke, plan = make_room(state, waiter.request, waiter.claim, self.now, self._promises())
+            spoke, plan = make_room(state, waiter.request, waiter.claim, self.now, self._promises)
             if plan is not None:
                 self.preemptions = promise(state, waiter, plan, self.now)
                 return True
             if spoke:
                 self.may.discard(leaf)
-        self.unserved.add(leaf)
+                state.looked[leaf] = self.tick
         return False
 
     def _limit(self, claim: Claim, shape: Shape) -> int:

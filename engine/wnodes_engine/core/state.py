@@ -93,11 +93,13 @@ class State(Ledger):
         self.history = History(len(policy.checked.preempts))
         self.let_off: list[str] = []
         """Whom the next pass is to tell that they may stay."""
-        rules = policy.checked.preempts if preempts else ()
-        self.may_make_room = frozenset().union(*(rule.beneficiaries for rule in rules))
-        """The leaves that some rule speaks for."""
+        self.rules_for: dict[int, list[int]] = {}
+        """By leaf: the rules by which room may be made there."""
+        for index, rule in enumerate(policy.checked.preempts if preempts else ()):
+            for leaf in sorted(rule.beneficiaries):
+                self.rules_for.setdefault(leaf, []).append(index)
         self.looked: dict[int, int] = {}
-        """By leaf: the last minute in which a pass could make no room there."""
+        """By leaf: the last minute in which somebody was given no room."""
         self.running: Mapping[str, Allocation] = self.allocations
         self._serial = 0
         self._reserved: tuple[tuple[int, int], list[Reservation]] | None = None
@@ -268,13 +270,13 @@ class State(Ledger):
     def hold(self, allocation: Allocation, now: int) -> None:
         """Charge an allocation to its nodes, its share and the quotas that count it."""
         super().hold(allocation, now)
-        if self.may_make_room:
+        if self.rules_for:
             self.runners.add(allocation)
             self.history.ran(allocation.request.id)
 
     def release(self, allocation: Allocation, now: int) -> None:
         """Give back all that an allocation holds; what it used stays on record."""
-        if self.may_make_room:
+        if self.rules_for:
             gone(self, allocation)
             if self.paused.pop(allocation.request.id, None) is None:
                 self.runners.remove(allocation)

@@ -8,7 +8,7 @@ left is still one that the rule allows.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from wnodes_engine.check.checked import Preempt
@@ -17,7 +17,7 @@ from wnodes_engine.core.claim import Claim, priority_at
 from wnodes_engine.core.farm import Free, Part, Where, fit, more
 from wnodes_engine.core.ledger import Allocation
 from wnodes_engine.core.reserve import Reservation
-from wnodes_engine.core.rights import Gone, Law, speaks_for
+from wnodes_engine.core.rights import Gone, Law, is_entitled
 from wnodes_engine.core.room import Given, Room
 from wnodes_engine.values import Request
 
@@ -44,11 +44,11 @@ _NOBODY: Final = Search(False, None)
 
 
 def make_room(
-    state: State, request: Request, claim: Claim, now: int, promised: Sequence[Reservation] = ()
+    state: State, request: Request, claim: Claim, now: int, promised: Callable[[], Sequence[Reservation]]
 ) -> Search:
     """Look for victims, for a request that no quota holds back and that has no room.
 
-    `promised` are the reservations of heads that must not be delayed.
+    `promised` tells the reservations of heads that must not be delayed.
     """
     if not claim.takes:
         return _NOBODY
@@ -61,10 +61,10 @@ def make_room(
         speaks = state.policy.room[index].speaks
         if speaks is not None and not speaks(request, claim, state, waited, priority):
             continue
-        if not speaks_for(state.tree, rule, claim):
+        if not is_entitled(state.tree, rule, claim.leaf, claim.asks):
             continue
         spoke = True
-        plan = _Attempt(state, index, rule, request, claim, now, promised).plan(waited, priority)
+        plan = _Attempt(state, index, rule, request, claim, now, promised()).plan(waited, priority)
         if plan is not None:
             return Search(True, plan)
     return Search(spoke, None)
@@ -115,7 +115,8 @@ class _Attempt:
         """Whom the rule may take, as far as their shares do not matter, the first first."""
         state, taking = self.state, self.rule.taking
         request, claim, now = self.request, self.claim, self.now
-        _, suits, spares = state.policy.room[self.index]
+        tests = state.policy.room[self.index]
+        suits, spares = tests.suits, tests.spares
         history, actions, up = state.history, taking.actions, state.farm.up
         excepted = history.above(request.id) | history.made_room(request.id)
         for _, id_, victim in state.runners.in_order(self.index, self.law.leaves()):
