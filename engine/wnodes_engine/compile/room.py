@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from wnodes_engine.check.checked import And, Attr, CheckedPolicy, Compare, Const, Expr, Preempt
+from wnodes_engine.check.checked import And, Attr, CheckedPolicy, Compare, Const, Expr, Or, Preempt
 from wnodes_engine.compile.expressions import PLAIN, Writer, attributes, gauge, local
 
 _OF_CLAIM: Final = {
@@ -86,7 +86,7 @@ def at_the_door(policy: CheckedPolicy, writer: Writer) -> list[str]:
 
 
 def functions(policy: CheckedPolicy, writer: Writer) -> list[str]:
-    """`ROOM`: for each rule what is asked in a pass and of victims, who is spared, and its patience."""
+    """`ROOM`: for each rule what is asked in a pass and of victims, who is spared, and two bounds."""
     lines: list[str] = []
     table: list[str] = []
     for i, rule in enumerate(policy.preempts):
@@ -103,7 +103,7 @@ def functions(policy: CheckedPolicy, writer: Writer) -> list[str]:
                 lines += ["", f"def _{name}_{i}(r, c, s, {told}):", "    leaf = c.leaf"]
                 lines += [f"    {line}" for line in _reads(policy, exprs)]
                 lines += [f"    return {' and '.join(map(writer.write, exprs))}"]
-        table.append(f"    ({', '.join(named)}, {_patience(parts.in_pass)}),")
+        table.append(f"    ({', '.join(named)}, {_patience(parts.in_pass)}, {_least_run(sparing)}),")
     return [*lines, "", "ROOM = (", *table, ")"]
 
 
@@ -116,6 +116,19 @@ def _patience(parts: Iterable[Expr]) -> int:
                 least = max(least, seconds)
             case Compare("<" | "<=", Const(int() as seconds), Attr("waited")):
                 least = max(least, seconds)
+    return least
+
+
+def _least_run(sparing: Iterable[Expr]) -> int:
+    """The run time, in seconds, below which everybody is spared."""
+    least = 0
+    for expr in sparing:
+        for part in expr.operands if isinstance(expr, Or) else (expr,):
+            match part:
+                case Compare("<" | "<=", Attr("runtime"), Const(int() as seconds)):
+                    least = max(least, seconds)
+                case Compare(">" | ">=", Const(int() as seconds), Attr("runtime")):
+                    least = max(least, seconds)
     return least
 
 

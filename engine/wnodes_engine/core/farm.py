@@ -213,6 +213,15 @@ class Farm:
                 if self.disk[node] >= part.disk or not part.disk:
                     yield (gpus, -cores, -memory, node) if spread else (gpus, cores, memory, node)
 
+    def emptiest(self, kinds: Sequence[int]) -> Iterator[int]:
+        """All nodes that are up: fewest free GPUs first, then most free cores, most memory, last name."""
+        rows = ((gpus, row.cells) for kind in kinds for gpus, row in self._rows[kind].items())
+        streams = [
+            ((gpus, -cores, key) for cores in sorted(cells, reverse=True) for key in cells[cores])
+            for gpus, cells in rows
+        ]
+        return (-key & _NAME_MASK for _, _, key in heapq.merge(*streams))
+
     # ------------------------------------------------------------- its capacity
 
     def configured(self) -> Amounts:

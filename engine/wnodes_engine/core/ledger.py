@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
@@ -164,12 +164,16 @@ class Ledger:
         for allocation in self.allocations.values():
             self._charge_placed(allocation, -1)
         self.fresh_farm(nodes)
-        self.owed = {self.farm.index[names[n]]: free for n, free in self.owed.items()}
+        self._renumber({n: self.farm.index[name] for n, name in enumerate(names)})
         for allocation in self.allocations.values():
             allocation.where = tuple((self.farm.index[names[n]], k) for n, k in allocation.where)
             for n, k in allocation.where:
                 self.farm.take(n, allocation.charged.part, k)
             self._charge_placed(allocation, 1)
+
+    def _renumber(self, numbers: Mapping[int, int]) -> None:
+        """The nodes have other numbers now: by the old one."""
+        self.owed = {numbers[node]: free for node, free in self.owed.items()}
 
     def _charge_placed(self, allocation: Allocation, sign: int) -> None:
         """Charge what depends on the nodes: their benchmark power, and the quotas for them."""

@@ -46,13 +46,14 @@ class RoomTests(NamedTuple):
     Of a request, its claim and the state: `speaks(r, c, s, waited, priority)`, whether it speaks for the one
     that waits; `suits(r, c, s, waited, priority, victim_priority, victim_runtime)`, whether a victim is one
     for it; and of the victim's: `spares(r, c, s, priority, runtime)`. It speaks for nobody that has waited
-    less than `patience` seconds.
+    less than `patience` seconds, and spares all that have run less than `least_run`.
     """
 
     speaks: Callable[..., bool] | None
     suits: Callable[..., bool] | None
     spares: Callable[..., bool] | None
     patience: int
+    least_run: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,9 +99,9 @@ class Law:
         self._asked = frozenset(resource for resource, _ in claim.asks)
         self._heights: dict[int, int] = {}
 
-    def leaves(self) -> list[int]:
+    def leaves(self) -> frozenset[int]:
         """The leaves from which anything may be taken."""
-        return sorted(
+        return frozenset(
             leaf
             for leaf, (over, _) in self._terms.items()
             if all(self._is_over(self._tree, share, self._asked, {}) for share in over)

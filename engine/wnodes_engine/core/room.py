@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from wnodes_engine.core.claim import Claim
@@ -64,6 +64,10 @@ class Room:
     def on_nodes(self) -> bool:
         """Whether the nodes have room for all parts."""
         return self._fits >= self._claim.parts
+
+    def nodes(self) -> Iterator[int]:
+        """The nodes that the request may use, the emptiest first."""
+        return (node for node in self._ledger.farm.emptiest(sorted(self._kinds)) if node not in self._avoid)
 
     def free(self, node: int) -> Free:
         """What would be free on a node."""

@@ -8,9 +8,9 @@ for that, by what comes last.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from heapq import merge
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Final
 
 from wnodes_engine.check.checked import CheckedPolicy, VictimKey
@@ -36,7 +36,8 @@ _SIGNED: Final = {
     ("smallest", "size"): ("cores", -1),
     ("largest", "size"): ("cores", 1),
 }
-_TIES: Final[Order] = (("priority", -1), ("started", 1))
+_LATEST: Final = ("started", 1)
+_TIES: Final[Order] = (("priority", -1), _LATEST)
 
 
 def order_of(keys: tuple[VictimKey, ...]) -> Order:
@@ -50,10 +51,12 @@ def order_of(keys: tuple[VictimKey, ...]) -> Order:
 class _Line:
     """One leaf's allocations in one order."""
 
-    __slots__ = ("at", "places", "rank")
+    __slots__ = ("at", "by_start", "places", "rank")
 
     def __init__(self, order: Order) -> None:
         self.rank = _rank(order)
+        self.by_start = order.index(_LATEST) if _LATEST in order else None
+        """Where in a place the start stands, if the latest are taken first."""
         self.places: list[Place] = []
         self.at: dict[Place, dict[str, Allocation]] = {}
 
@@ -73,9 +76,16 @@ class _Line:
             del self.at[place]
             del self.places[bisect_left(self.places, place)]
 
-    def __iter__(self) -> Iterator[Found]:
-        at = self.at
-        for place in reversed(self.places):
+    def since(self, latest: int) -> Iterator[Found]:
+        """Those that have run since `latest` at the least."""
+        at, places, by_start = self.at, self.places, self.by_start
+        next_ = len(places) - 1
+        while next_ >= 0:
+            place = places[next_]
+            if by_start is not None and place[by_start] > latest:
+                # All that are alike but for their later start stand behind it.
+                next_ = bisect_left(places, (*place[:by_start], latest + 1)) - 1
+                continue
             there = at[place]
             if len(there) == 1:
                 ((id_, allocation),) = there.items()
@@ -83,6 +93,7 @@ class _Line:
             else:
                 for id_ in sorted(there):
                     yield place, id_, there[id_]
+            next_ -= 1
 
 
 class Runners:
@@ -92,27 +103,48 @@ class Runners:
         self.orders = tuple(order_of(rule.taking.order) for rule in policy.preempts)
         """By rule."""
         self._lines: dict[int, dict[Order, _Line]] = {}
+        self._on: dict[int, dict[str, Allocation]] = {}
         for rule, order in zip(policy.preempts, self.orders, strict=True):
             for leaf in rule.victims:
                 self._lines.setdefault(leaf, {}).setdefault(order, _Line(order))
 
     def add(self, allocation: Allocation) -> None:
         """One more runs."""
+        for node, _ in allocation.where:
+            self._on.setdefault(node, {})[allocation.request.id] = allocation
         for line in self._lines.get(allocation.claim.leaf, {}).values():
             line.add(allocation)
 
     def remove(self, allocation: Allocation) -> None:
         """One runs no longer."""
+        for node, _ in allocation.where:
+            del self._on[node][allocation.request.id]
         for line in self._lines.get(allocation.claim.leaf, {}).values():
             line.remove(allocation)
 
-    def in_order(self, rule: int, leaves: list[int]) -> Iterator[Found]:
-        """Whatever runs in these leaves, the first to be taken first."""
+    def in_order(self, rule: int, leaves: Iterable[int], since: int) -> Iterator[Allocation]:
+        """Whatever has run since then in these leaves, the first to be taken first.
+
+        Where the latest are not taken first, there may be some among them that have run for less.
+        """
         order = self.orders[rule]
-        lines = [iter(self._lines[leaf][order]) for leaf in leaves]
-        if len(lines) == 1:
-            return lines[0]
-        return merge(*lines, key=_sooner)
+        lines = [self._lines[leaf][order].since(since) for leaf in sorted(leaves)]
+        found = lines[0] if len(lines) == 1 else merge(*lines, key=_sooner)
+        return map(itemgetter(2), found)
+
+    def on(self, node: int) -> Iterable[Allocation]:
+        """Whatever runs on the node, in no order."""
+        return self._on.get(node, {}).values()
+
+    def sort(self, rule: int, allocations: Iterable[Allocation]) -> list[Allocation]:
+        """These, the first to be taken first."""
+        rank = _rank(self.orders[rule])
+        found = sorted(((rank(a), a.request.id, a) for a in allocations), key=_sooner)
+        return [allocation for _, _, allocation in found]
+
+    def renumber(self, numbers: Mapping[int, int]) -> None:
+        """The nodes have other numbers now: by the old one."""
+        self._on = {numbers[node]: there for node, there in self._on.items()}
 
 
 def _sooner(found: Found) -> tuple[Place, str]:

@@ -267,6 +267,10 @@ class State(Ledger):
         allocation.rest = rest
         self._charge(allocation, 1, now)
 
+    def _renumber(self, numbers: Mapping[int, int]) -> None:
+        super()._renumber(numbers)
+        self.runners.renumber(numbers)
+
     def hold(self, allocation: Allocation, now: int) -> None:
         """Charge an allocation to its nodes, its share and the quotas that count it."""
         super().hold(allocation, now)

@@ -9,6 +9,7 @@ left is still one that the rule allows.
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from wnodes_engine.check.checked import Preempt
@@ -23,6 +24,10 @@ from wnodes_engine.values import Request
 
 if TYPE_CHECKING:
     from wnodes_engine.core.state import State
+
+
+FIRST: Final = 1_000
+"""Among so many candidates, in the rule's order, a node is looked for that asks for the least of them."""
 
 
 class Plan(NamedTuple):
@@ -64,7 +69,7 @@ def make_room(
         if not is_entitled(state.tree, rule, claim.leaf, claim.asks):
             continue
         spoke = True
-        plan = _Attempt(state, index, rule, request, claim, now, promised()).plan(waited, priority)
+        plan = _Attempt(state, index, rule, request, claim, now, waited, priority, promised()).plan()
         if plan is not None:
             return Search(True, plan)
     return Search(spoke, None)
@@ -81,6 +86,8 @@ class _Attempt:
         request: Request,
         claim: Claim,
         now: int,
+        waited: int,
+        priority: int,
         promised: Sequence[Reservation],
     ) -> None:
         self.state = state
@@ -89,20 +96,26 @@ class _Attempt:
         self.request = request
         self.claim = claim
         self.now = now
+        self.waited = waited
+        self.priority = priority
         self.lasting = claim._replace(walltime=claim.walltime + rule.taking.after)
         """The claim until the latest end that it may come to."""
         self.promised = [r for r in promised if now + self.lasting.walltime > r.start]
         self.room = Room(state, self.lasting, now, frozenset().union(*(r.nodes() for r in self.promised)))
         self.law = Law(state.tree, rule, claim)
+        self.leaves = self.law.leaves()
+        """The leaves of which anything may be taken."""
+        self.excepted = state.history.above(request.id) | state.history.made_room(request.id)
+        """Those that may not be taken for this request, whatever the rule says."""
         self.seen: list[Allocation] = []
         """The candidates as far as anybody looked, in their order."""
 
-    def plan(self, waited: int, priority: int) -> Plan | None:
+    def plan(self) -> Plan | None:
         """The victims, if there are some and the budget allows as many."""
         left = self.state.budget_left(self.index, self.now)
         if left == 0 or self.room.enough():  # once all that were told to leave have left
             return None
-        taken = self._take(self._candidates(waited, priority))
+        taken = self._take(self._candidates())
         victims = self._needed(taken) if taken is not None else []
         if not victims or (left is not None and len(victims) > left):
             return None
@@ -111,28 +124,30 @@ class _Attempt:
             return None
         return Plan(self.index, tuple(victims), where)
 
-    def _candidates(self, waited: int, priority: int) -> Iterator[Allocation]:
+    def _candidates(self) -> Iterator[Allocation]:
         """Whom the rule may take, as far as their shares do not matter, the first first."""
-        state, taking = self.state, self.rule.taking
-        request, claim, now = self.request, self.claim, self.now
-        tests = state.policy.room[self.index]
-        suits, spares = tests.suits, tests.spares
-        history, actions, up = state.history, taking.actions, state.farm.up
-        excepted = history.above(request.id) | history.made_room(request.id)
-        for _, id_, victim in state.runners.in_order(self.index, self.law.leaves()):
-            if victim.pledge is not None or victim.request.kind not in actions:
-                continue
-            if id_ in excepted or (victim.native and not taking.native):
-                continue
-            if taking.per_victim is not None and history.left(id_) >= taking.per_victim:
-                continue
-            if not all(up[node] for node, _ in victim.where):
-                continue
-            runtime = now - victim.started
-            if spares is not None and spares(victim.request, victim.claim, state, victim.priority, runtime):
-                continue
-            if suits is None or suits(request, claim, state, waited, priority, victim.priority, runtime):
-                yield victim
+        state = self.state
+        begun = self.now - state.policy.room[self.index].least_run
+        return filter(self._may_be_taken, state.runners.in_order(self.index, self.leaves, begun))
+
+    def _may_be_taken(self, victim: Allocation) -> bool:
+        """Whether the rule takes it, as far as its share does not matter."""
+        state, taking, theirs = self.state, self.rule.taking, victim.request
+        if victim.pledge is not None or theirs.kind not in taking.actions or theirs.id in self.excepted:
+            return False
+        if victim.claim.leaf not in self.leaves or (victim.native and not taking.native):
+            return False
+        if taking.per_victim is not None and state.history.left(theirs.id) >= taking.per_victim:
+            return False
+        up = state.farm.up
+        if not all(up[node] for node, _ in victim.where):
+            return False
+        tests, runtime = state.policy.room[self.index], self.now - victim.started
+        if tests.spares is not None and tests.spares(theirs, victim.claim, state, victim.priority, runtime):
+            return False
+        return tests.suits is None or tests.suits(
+            self.request, self.claim, state, self.waited, self.priority, victim.priority, runtime
+        )
 
     def _take(self, candidates: Iterator[Allocation]) -> list[Allocation] | None:
         """Take victims until the request has room, on the nodes first; None if it comes to none."""
@@ -158,24 +173,43 @@ class _Attempt:
         return list(taken.values())
 
     def _clear(self, taken: Container[str], candidates: Iterator[Allocation]) -> list[Allocation] | None:
-        """The victims of the node on which there is room for one part more the soonest."""
-        room, law, part = self.room, self.law, self.claim.part
+        """The victims of the node on which there is room for one part more the soonest, or on any."""
         nodes: dict[int, Clearing] = {}
-        for victim in self._in_order(taken, candidates):
-            given = Given(self.state, victim, self._action(victim))
+        first = islice(self._in_order(taken, candidates), FIRST)
+        for looked, victim in enumerate(first, 1):
             where = victim.where if len(victim.where) == 1 else sorted(victim.where)
             for node, parts in where:
                 clearing = nodes.get(node)
                 if clearing is None:
-                    if not room.may_use(node):
+                    if not self.room.may_use(node):
                         continue
-                    clearing = nodes[node] = Clearing(room.free(node), part)
-                if law.allows(room.tree, victim, given, clearing.gone):
-                    clearing.take(victim, given, parts)
-                    law.note(victim.claim.leaf, given, clearing.gone)
-                    if clearing.fits(part):
-                        return clearing.victims
+                    clearing = nodes[node] = Clearing(self.room.free(node), self.claim.part)
+                if self._clears(clearing, victim, parts):
+                    return clearing.victims
+            if looked == FIRST:
+                return self._clear_any(taken)
         return None
+
+    def _clear_any(self, taken: Container[str]) -> list[Allocation] | None:
+        """The victims of the first node that can be cleared, the emptiest first."""
+        state, room = self.state, self.room
+        for node in room.nodes():
+            clearing = Clearing(room.free(node), self.claim.part)
+            there = (victim for victim in state.runners.on(node) if victim.request.id not in taken)
+            for victim in state.runners.sort(self.index, filter(self._may_be_taken, there)):
+                parts = next(parts for at, parts in victim.where if at == node)
+                if self._clears(clearing, victim, parts):
+                    return clearing.victims
+        return None
+
+    def _clears(self, clearing: Clearing, victim: Allocation, parts: int) -> bool:
+        """Take the victim, if its shares allow that; whether one part more fits on its node then."""
+        given = Given(self.state, victim, self._action(victim))
+        if not self.law.allows(self.room.tree, victim, given, clearing.gone):
+            return False
+        clearing.take(victim, given, parts)
+        self.law.note(victim.claim.leaf, given, clearing.gone)
+        return clearing.fits(self.claim.part)
 
     def _in_order(self, taken: Container[str], candidates: Iterator[Allocation]) -> Iterator[Allocation]:
         """The candidates from the first on, without those that are taken."""
@@ -190,24 +224,24 @@ class _Attempt:
     def _needed(self, taken: list[Allocation]) -> list[Allocation]:
         """Put back from the last to the first whoever is not needed; whoever is left, in the order taken.
 
-        As long as putting back can only cost room, so many can be put back at a time, and if that is too
-        much, the later half first.
+        Where putting back can only cost room, ever more are put back at a time, until that is too much.
         """
-        room = self.room
-        dropped: set[str] = set()
-        batches = [taken[::-1]] if room.plain else [[victim] for victim in taken]
-        while batches:
-            batch = batches.pop()
+        room, needed = self.room, []
+        left, size = len(taken), 1
+        while left:
+            batch = taken[max(0, left - size) : left]
             room.put_back(batch)
             if room.enough():
-                dropped.update(victim.request.id for victim in batch)
+                left -= len(batch)
+                size = 2 * size if room.plain else 1
                 continue
             for victim in batch:
                 room.take(victim, self._action(victim))
-            if len(batch) > 1:
-                half = len(batch) // 2
-                batches += [batch[half:], batch[:half]]
-        return [victim for victim in taken if victim.request.id not in dropped]
+            if len(batch) == 1:
+                needed.append(batch[0])
+                left -= 1
+            size = 1
+        return needed[::-1]
 
     def _delays(self, promise: Reservation, where: Where) -> bool:
         return not promise.without(self.room.taken(), self.now).admits(self.lasting, where, self.now)
