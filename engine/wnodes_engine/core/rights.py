@@ -97,6 +97,9 @@ class Law:
         self._tree = tree
         self._terms = _terms_of(tree, rule, claim)
         self._asked = frozenset(resource for resource, _ in claim.asks)
+        over = {share for terms in self._terms.values() for share in terms.over}
+        self._watched = {leaf: tuple(over.intersection(tree.paths[leaf])) for leaf in self._terms}
+        """By leaf: its own and those above it that have to be over."""
         self._heights: dict[int, int] = {}
 
     def leaves(self) -> frozenset[int]:
@@ -119,10 +122,9 @@ class Law:
 
     def note(self, leaf: int, given: Given, gone: Gone) -> None:
         """Count what it gives as gone, too."""
-        if self._terms[leaf].over:
+        for share in self._watched[leaf]:
             for resource, amount in given.asks:
-                for share in self._tree.paths[leaf]:
-                    gone[resource, share] = gone.get((resource, share), 0) + amount
+                gone[resource, share] = gone.get((resource, share), 0) + amount
 
     @staticmethod
     def _is_over(tree: ShareTree, share: int, resources: Iterable[int], gone: Gone) -> bool:

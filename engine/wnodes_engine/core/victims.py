@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from wnodes_engine.core.state import State
 
 
-FIRST: Final = 1_000
+FIRST: Final = 250
 """Among so many candidates, in the rule's order, a node is looked for that asks for the least of them."""
 
 
