@@ -19,7 +19,7 @@ from wnodes_daemon import shown
 from wnodes_daemon.client import DEFAULT, ApiError, Client, Unreachable
 from wnodes_daemon.records import LIVE, State
 
-_SIZES: Final = ("cores", "memory", "gpus", "disk", "volumes", "count", "walltime")
+_SIZES: Final = ("cores", "memory", "gpus", "disk", "volumes", "count", "at_least", "walltime")
 _NAMES: Final = ("project", "queue", "account", "flavour", "image", "name")
 
 
@@ -39,7 +39,7 @@ def _asked(args: Namespace) -> int:
         else:
             sys.stderr.write(shown.problem(error.problem))
     except WireError as error:
-        sys.stderr.write(f"wnodes: --{error.path.removeprefix('$.')}: {error.message}\n")
+        sys.stderr.write(f"wnodes: --{error.path.removeprefix('$.').replace('_', '-')}: {error.message}\n")
         sys.stderr.write(f"  help: {error.help}\n" if error.help else "")
     except Unreachable as error:
         sys.stderr.write(f"wnodes: {error}\n")
@@ -75,7 +75,7 @@ def _parser() -> ArgumentParser:
     request = command("request", "ask for a job, a job inside a VM, a VM, or a pool of VMs", _request)
     request.add_argument("kind", choices=("job", "vmjob", "vm", "pool"))
     for name in (*_SIZES, *_NAMES, "origin", "user", "group"):
-        request.add_argument(f"--{name}")
+        request.add_argument(f"--{name.replace('_', '-')}")
     for name in ("role", "tag"):
         request.add_argument(f"--{name}", action="append", default=[], help="may be given several times")
     request.add_argument("--attribute", action="append", default=[], metavar="NAME=VALUE")

@@ -220,6 +220,7 @@ class _StateReader:
             submitted = self._moment(entry.submitted, "allocations", at, "submitted", latest=started)
         request = self._request(entry, submitted, "allocations", at)
         wanted = entry.request.count or 1
+        least = min(entry.request.at_least or wanted, wanted)
         parts = entry.nodes if entry.nodes is not UNSET else {str(entry.node): wanted}
         for name in parts:
             if name not in names:
@@ -227,9 +228,10 @@ class _StateReader:
                 self._refuse(
                     f"there is no node '{name}' in this state", _near(name, names), "allocations", at, *where
                 )
-        if sum(parts.values()) != wanted:
+        if not least <= sum(parts.values()) <= wanted:
             message = f"the nodes hold {sum(parts.values())} parts of it, and the request has {wanted}"
-            self._refuse(message, "`count` says how many parts there are", "allocations", at, "nodes")
+            mend = "`count` says how many parts there are, `at_least` how few it may have"
+            self._refuse(message, mend, "allocations", at, "nodes")
         placement = tuple(Placement(name, count) for name, count in parts.items())
         return Held(request, placement, started) if request else None
 

@@ -34,8 +34,9 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     """What somebody asks for, as it was asked: `None` is what the request left out.
 
     `cores`, `memory`, `gpus`, `disk` and `volumes` are those of one part (one task of a job, one machine
-    of a pool), which always stays on one node; `count` says how many parts. What is left out and not
-    filled in by the policy is 1 core, count 1, 0 of the rest, and an unlimited walltime.
+    of a pool), which always stays on one node; `count` says how many parts, `at_least` with how few of them
+    it would begin. What is left out and not filled in by the policy is 1 core, count 1, all of the count,
+    0 of the rest, and an unlimited walltime.
     An `UNLIMITED` walltime is `checked.UNLIMITED`. `submitted` decides the age.
     """
 
@@ -53,6 +54,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     disk: int | None = None
     volumes: int | None = None
     count: int | None = None
+    at_least: int | None = None
     walltime: int | None = None
     queue: str | None = None
     account: str | None = None

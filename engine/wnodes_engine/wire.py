@@ -99,6 +99,10 @@ class RequestForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     count: Annotated[Several | None, Meta(description="how many parts: a whole number from 1 to 1000000")] = (
         None
     )
+    at_least: Annotated[
+        Several | None,
+        Meta(description="with how few parts it would begin: a whole number from 1 to count; all if left out"),
+    ] = None
     walltime: Annotated[
         Walltime | None,
         Meta(description='whole seconds, such as 3600, a text such as "12h" (s, m, h, d, w), or "unlimited"'),
@@ -175,6 +179,9 @@ def convert(value: object) -> RequestForm:
 def to_request(form: RequestForm, id: str, submitted: int, known: Known) -> Request:  # noqa: A002
     """The request as the engine knows it; `submitted` in seconds since the epoch. Raises WireError."""
     flavour = _flavour(form.flavour, known) if form.flavour is not None else None
+    if form.at_least is not None and form.count is not None and form.at_least > form.count:
+        message = f"it asks for {form.count} parts, and cannot begin with {form.at_least}"
+        raise WireError("$.at_least", message, "write a number from 1 to count, or leave it out: then all")
     return Request(
         id=id,
         kind=form.kind,
@@ -192,6 +199,7 @@ def to_request(form: RequestForm, id: str, submitted: int, known: Known) -> Requ
         disk=_mib(form.disk, "$.disk") if form.disk is not None or flavour is None else flavour.disk,
         volumes=form.volumes,
         count=form.count,
+        at_least=form.at_least,
         walltime=_seconds(form.walltime, "$.walltime"),
         queue=form.queue,
         account=form.account,
@@ -219,6 +227,7 @@ def from_request(request: Request) -> RequestForm:
         disk=request.disk,
         volumes=request.volumes,
         count=request.count,
+        at_least=request.at_least,
         walltime="unlimited" if request.walltime == UNLIMITED else request.walltime,
         queue=request.queue,
         account=request.account,

@@ -89,7 +89,7 @@ class Oracle:
         placement = self.placement(self.state, wish)
         promises = self.promises(wish, now)
         if placement is not None and not reasons:
-            placement = self.beside(wish, promises, now)
+            placement = self.widest(wish, promises, now)
             if placement is not None:
                 return Answer(Outcome.START, share, route, placement)
             placement = self.placement(self.state, wish)
@@ -117,6 +117,7 @@ class Oracle:
         """Take up an allocation that exists."""
         wish = asked(self.policy, request, now)
         assert wish.leaf is not None
+        wish = wish.of(sum(p.parts for p in placement))
         self._hold(Held(wish, wish.leaf, placement, now, self.next_in_sequence()), now)
 
     def finish(self, request_id: str, now: int) -> None:
@@ -130,7 +131,7 @@ class Oracle:
         """An allocation lost its place and waits again."""
         held = self.state.held[request_id]
         self.finish(request_id, now)
-        self.state.queue[request_id] = Waiting(held.asked, held.leaf, held.sequence)
+        self.state.queue[request_id] = Waiting(held.asked.of(None), held.leaf, held.sequence)
 
     def cancel(self, request_id: str, now: int) -> bool:
         """Take a request out of the queue."""
@@ -158,13 +159,14 @@ class Oracle:
                 elif leaf not in reserved:
                     reserved[leaf] = reserve(self.state, waiting, now, self.fitting)
                 continue
-            placement = self.beside(wish, [r for r in reserved.values() if r is not None], now)
+            placement = self.widest(wish, [r for r in reserved.values() if r is not None], now)
             if placement is None:
                 if self.policy.orders[leaf].strict:
                     closed.add(leaf)
                 continue
             del self.state.queue[wish.request.id]
-            self._hold(Held(wish, leaf, placement, now, waiting.sequence), now)
+            got = wish.of(sum(p.parts for p in placement))
+            self._hold(Held(got, leaf, placement, now, waiting.sequence), now)
             started.append(Started(wish.request, self.policy.shares[leaf].path, placement))
         return started
 
@@ -264,6 +266,16 @@ class Oracle:
         ]
         reservations = (reserve(self.state, head, now, self.fitting) for head in blocked)
         return [reservation for reservation in reservations if reservation is not None]
+
+    def widest(self, wish: Asked, promises: list[Reservation], now: int) -> tuple[Placement, ...] | None:
+        """Where the most parts of a request may start for which there is room, down to the fewest."""
+        for parts in range(wish.most, wish.least - 1, -1):
+            some = wish.of(parts)
+            if not any(self.over_quota(some, now)):
+                placement = self.beside(some, promises, now)
+                if placement is not None:
+                    return placement
+        return None
 
     def beside(self, wish: Asked, promises: list[Reservation], now: int) -> tuple[Placement, ...] | None:
         """Where a request may start, for which there is room, without delaying what is reserved.

@@ -29,7 +29,7 @@ def sibling_key(
     state: State, tree: Tree, parent: int, n: int, waiting: Waiting, now: int
 ) -> tuple[bool, float, int, int]:
     """Where a share with this offer stands among its siblings; the smallest is next."""
-    ask = state.ask(waiting.asked)
+    ask = state.ask(waiting.asked.of(waiting.asked.most))
     half_life = state.policy.halflife[parent]
     leaves = leaves_under(state.policy, n)
     held = {r: state.average(leaves, r, half_life, now) + (ask[r] << AVERAGE_BITS) for r in ask}
@@ -58,7 +58,7 @@ def key_of(state: State, waiting: Waiting, key: OrderKey, now: int) -> float:
     if key.key == "age":
         return wish.request.submitted
     if key.key == "size":
-        return wish.ask["cores"]
+        return wish.of(wish.most).ask["cores"]
     if key.key == "priority":
         return -priority(state.policy, waiting, now)
     assert key.of is not None

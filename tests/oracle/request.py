@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from oracle.clock import in_force
@@ -21,7 +21,7 @@ ENGINE_DEFAULTS: dict[str, Any] = {
     "walltime": UNLIMITED,
 }
 PLAIN = ("kind", "origin", "user", "group", "roles", "tags", "name", "image")
-FILLED = (*ENGINE_DEFAULTS, "project", "queue", "account", "flavour")
+FILLED = (*ENGINE_DEFAULTS, "at_least", "project", "queue", "account", "flavour")
 MACHINES = ("vm", "vmjob", "pool")
 
 
@@ -30,12 +30,14 @@ class Asked:
     """A request after the defaults phase; `facts` by attribute, `leaf` None where no assignment matches.
 
     `since` is when it was asked: what stands in a `during` speaks to what comes in while that is open.
+    `count` is how many of its parts this is about: those that it would begin with, unless others are said.
     """
 
     request: Request
     facts: dict[str, Any]
     leaf: int | None
     since: int
+    parts: int | None = None
 
     @property
     def part(self) -> Amounts:
@@ -45,8 +47,22 @@ class Asked:
     @property
     def count(self) -> int:
         """How many parts."""
-        count: int = self.facts["count"]
-        return count
+        return self.least if self.parts is None else self.parts
+
+    @property
+    def least(self) -> int:
+        """With how few parts it would begin."""
+        return fewest(self.facts)
+
+    @property
+    def most(self) -> int:
+        """How many parts it asks for."""
+        most: int = self.facts["count"]
+        return most
+
+    def of(self, parts: int | None) -> Asked:
+        """The same request, with so many of its parts; None for those that it would begin with."""
+        return replace(self, parts=parts)
 
     @property
     def ask(self) -> Amounts:
@@ -75,6 +91,12 @@ def asked(policy: CheckedPolicy, request: Request, now: int) -> Asked:
     return Asked(request, facts, leaf, now)
 
 
+def fewest(facts: dict[str, Any]) -> int:
+    """With how few parts a request would begin that says this: all of them, if it does not say."""
+    count: int = ENGINE_DEFAULTS["count"] if facts["count"] is None else facts["count"]
+    return count if facts["at_least"] is None else min(facts["at_least"], count)
+
+
 def reader(policy: CheckedPolicy, request: Request, facts: dict[str, Any], leaf: int | None) -> Read:
     """How an expression reads the attributes of the request itself."""
     site_defaults = {attribute.name: attribute.default for attribute in policy.attributes}
@@ -84,6 +106,8 @@ def reader(policy: CheckedPolicy, request: Request, facts: dict[str, Any], leaf:
             return request.attributes.get(name, site_defaults[name])
         if name == "share":
             return leaf
+        if name == "at_least":
+            return fewest(facts)
         if name.startswith("image."):
             return getattr(facts["image"], name.removeprefix("image."))
         fact = facts[name]

@@ -70,7 +70,8 @@ class Both:
             case streams.Native(request, n):
                 request = self.named(request)
                 node = self.node(n)
-                parts = asked(self.oracle.policy, request, self.now).count
+                wish = asked(self.oracle.policy, request, self.now)
+                parts = wish.least if n % 2 else wish.most
                 note(f"start {request} on {node.name}")
                 self.engine.start(request, (Placement(node.name, parts),), self.now)
                 self.oracle.start(request, (Placement(node.name, parts),), self.now)

@@ -168,6 +168,7 @@ def _atoms() -> st.SearchStrategy[str]:
             "cores * count": "2 3 6",
             "gpus + cores": "1 2 3",
             "count": "1 2",
+            "at_least": "1 2",
             "memory / 2": "1GiB 512MiB",
             "walltime": "10m 2h 1d unlimited",
         }.items()

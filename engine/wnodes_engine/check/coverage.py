@@ -27,7 +27,7 @@ Value = str | int | bool
 Key = tuple[object, ...]
 Known = dict[Key, Value]
 
-_LEAST: Final = {"cores": 1, "count": 1}
+_LEAST: Final = {"cores": 1, "count": 1, "at_least": 1}
 _NUMBERS: Final = frozenset({Type.NUMBER, Type.DURATION, Type.SIZE})
 _GUARDED: Final = {a.guard: a.kinds for a in ATTRIBUTES.values() if a.guard}
 _FLIPPED: Final = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "==": "==", "!=": "!="}

@@ -86,6 +86,8 @@ def _described(request: Request) -> str:
     each = ", ".join(asks)
     if request.count is not None and request.count > 1:
         each = f"{request.count} × ({each})"
+        if request.at_least is not None and request.at_least < request.count:
+            each += f", at least {request.at_least}"
     walltime = "" if request.walltime is None else f", walltime {duration(request.walltime)}"
     return f"{request.kind} of {request.user} ({request.group}, {request.origin}): {each}{walltime}"
 

@@ -15,16 +15,17 @@ from wnodes_engine.core.meters import MeterSpec
 from wnodes_engine.language.source import Span
 
 _AMOUNTS = {
-    "cores": "cores * count",
-    "memory": "memory * count",
-    "gpus": "gpus * count",
-    "disk": "disk * count",
-    "volumes": "volumes * count",
+    "cores": "cores * at_least",
+    "memory": "memory * at_least",
+    "gpus": "gpus * at_least",
+    "disk": "disk * at_least",
+    "volumes": "volumes * at_least",
     "machines": "machines",
     "running": "1",
 }
 _PER_PART = {"cores": "cores", "memory": "memory", "gpus": "gpus", "disk": "disk", "volumes": "volumes",
              "machines": "(machines > 0)", "hs23": "cores"}  # fmt: skip
+_AT_LEAST = "at_least = count if r.at_least is None or r.at_least > count else r.at_least"
 _ALWAYS = frozenset({"kind", "project", "queue", "account"})
 
 
@@ -37,7 +38,8 @@ class ModuleWriter:
         self.writer = Writer(plan.gauges)
         self._read = self._names_read()
         self._parameters = ", ".join(
-            ["r", "s", "out", "leaf", "cores", "memory", "gpus", "disk", "volumes", "count", "walltime",
+            ["r", "s", "out", "leaf", "cores", "memory", "gpus", "disk", "volumes", "count", "at_least",
+             "walltime",
              *sorted(self._read), *map(local, plan.site_attributes)]
         )  # fmt: skip
         self._top: list[str] = []
@@ -101,6 +103,7 @@ class ModuleWriter:
         lines = [f"{name} = r.{name}" for name in sorted(self._read)]
         for name, default in DEFAULTS.items():
             lines += [f"{name} = r.{name}", f"if {name} is None:", f"    {name} = {default}"]
+        lines.append(_AT_LEAST)
         for site in self.policy.attributes:
             if site.name in self.plan.site_attributes:
                 lines.append(f"{local(site.name)} = r.attributes.get({site.name!r}, {site.default!r})")
@@ -151,6 +154,7 @@ class ModuleWriter:
             missing = f"open_{name}" if name in several else f"r.{name} is None"
             lines += [f"if {missing}{f' and {test}' if test else ''}:  # {_at(default.span)}"]
             lines += [f"    {name} = {default.value!r}"]
+            lines += [f"    {_AT_LEAST}"] if name == "count" else []
             lines += [f"    open_{name} = False"] if name in several else []
         return lines
 
@@ -224,7 +228,7 @@ class ModuleWriter:
 
     def _quotas(self) -> list[str]:
         rules = [self._quota(quota, self.plan.by_quota[i]) for i, quota in enumerate(self.policy.quotas)]
-        lines = ["machines = 0 if kind == 'job' else count", "out = m, w, h, p = [], [], [], []"]
+        lines = ["machines = 0 if kind == 'job' else at_least", "out = m, w, h, p = [], [], [], []"]
         if any("machines" in line for rule in rules for line in rule.body):
             self._parameters += ", machines"
         lines += self._section("quota", rules)
@@ -321,13 +325,13 @@ class ModuleWriter:
             lines += [f"{'elif' if lines else 'if'} {test}:", f"    accounts = ({values})"]
         return [
             *lines,
-            "asks = ((0, cores * count), (1, memory * count)) if memory else ((0, cores * count),)",
+            "asks = ((0, cores * at_least), (1, memory * at_least)) if memory else ((0, cores * at_least),)",
             "if gpus:",
-            "    asks += ((2, gpus * count),)",
+            "    asks += ((2, gpus * at_least),)",
             "if disk:",
-            "    asks += ((3, disk * count),)",
+            "    asks += ((3, disk * at_least),)",
             "claim = Claim(",
-            "    leaf, Part(cores, memory, gpus, disk), count, volumes, walltime, asks,",
+            "    leaf, Part(cores, memory, gpus, disk), at_least, at_least, count, volumes, walltime, asks,",
             "    tuple(m), tuple(w), tuple(h), tuple(p),",
             "    rules, spread, base, rates, accounts, project, queue, account, route,",
             f"    {'takes, reads' if self.policy.preempts else '0, ()'},",

@@ -6,13 +6,20 @@ them all for that pass.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wnodes_engine.core.farm import Part
+
+if TYPE_CHECKING:
+    from wnodes_engine.core.meters import MeterSpec
 
 
 class Claim(NamedTuple):
     """What an admitted request would hold, whom it is charged to, and how it is carried out.
+
+    `parts` are those that it would begin with, the `least` of them, or, once it runs, those that it got;
+    `most` is how many it asks for. All amounts are those of `parts`.
 
     `asks` are (resource index, total amount) of what the share tree charges, without hs23. `meters` are
     (meter, key, amount) of what it would hold of each quota, `waits` (meter, key) of the quotas on what
@@ -26,6 +33,8 @@ class Claim(NamedTuple):
     leaf: int
     part: Part
     parts: int
+    least: int
+    most: int
     volumes: int
     walltime: int
     asks: tuple[tuple[int, int], ...]
@@ -44,6 +53,28 @@ class Claim(NamedTuple):
     route: int
     takes: int = 0
     reads: tuple[Any, ...] = ()
+
+
+def with_parts(claim: Claim, parts: int, meters: Sequence[MeterSpec]) -> Claim:
+    """The same claim to so many parts; `meters` are those of its policy."""
+    had = claim.parts
+    if parts == had:
+        return claim
+    return claim._replace(
+        parts=parts,
+        asks=asks_of(claim, parts),
+        meters=tuple(
+            (meter, key, amount if meters[meter].resource == "running" else amount // had * parts)
+            for meter, key, amount in claim.meters
+        ),
+    )
+
+
+def asks_of(claim: Claim, parts: int) -> tuple[tuple[int, int], ...]:
+    """What so many parts of the claim ask of the share tree, as `asks`."""
+    if parts == claim.parts:
+        return claim.asks
+    return tuple((resource, ask // claim.parts * parts) for resource, ask in claim.asks)
 
 
 def priority_at(claim: Claim, submitted: int, tick_start: int) -> int:

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from wnodes_engine.core.claim import Claim
 from wnodes_engine.core.farm import Where
-from wnodes_engine.core.fitting import has_room, held_back
+from wnodes_engine.core.fitting import has_room, held_back, widest
 from wnodes_engine.core.limits import over_quota, placed_over, share_full
 from wnodes_engine.core.placement import place
 from wnodes_engine.core.policy import Refusal
@@ -55,6 +55,9 @@ def _limits(state: State, request: Request, claim: Claim, now: int) -> Decision:
     if where is not None and not out_of_limits(state, claim, where, now):
         found = in_turn(state, request, claim, where, now)
         if found is not None:
+            if claim.most > claim.parts:
+                beside = others_reservations(state, claim, now)
+                claim, found = widest(state, claim, found, lambda wider: _with_more(state, wider, beside, now))
             return started(state, request, claim, found)
     plan = _making_room(state, request, claim, now) if claim.leaf in state.rules_for else None
     decision = Decision(
@@ -175,8 +178,21 @@ def in_turn(state: State, request: Request, claim: Claim, where: Where, now: int
         return where
     if state.ahead(request, claim, now) is not None:
         return None
-    reservations = [r for r in state.reservations(now) if r.claim != claim]
+    reservations = others_reservations(state, claim, now)
     return place_beside(state, claim, where, reservations, now) if reservations else where
+
+
+def others_reservations(state: State, claim: Claim, now: int) -> list[Reservation]:
+    """What is reserved for the heads of leaves that are not the claim itself."""
+    return [r for r in state.reservations(now) if r.claim != claim] if state.waiters else []
+
+
+def _with_more(state: State, claim: Claim, beside: list[Reservation], now: int) -> Where | None:
+    """Where a claim could start with so many parts, without delaying anybody; None if it could not."""
+    where = place(state, claim, now)
+    if where is None or out_of_limits(state, claim, where, now):
+        return None
+    return place_beside(state, claim, where, beside, now) if beside else where
 
 
 def started(state: State, request: Request, claim: Claim, where: Where) -> Decision:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
-from wnodes_engine.core.claim import Claim
+from wnodes_engine.core.claim import Claim, with_parts
 from wnodes_engine.core.farm import Where
 from wnodes_engine.core.ledger import Ledger
 from wnodes_engine.core.limits import hs23_full, over_placed_quota, over_quota, share_full
@@ -43,3 +44,23 @@ def held_back(ledger: Ledger, claim: Claim, now: int) -> bool:
 def has_room(ledger: Ledger, claim: Claim, now: int) -> bool:
     """Whether its share and the nodes have room for a claim that no quota holds back."""
     return not share_full(ledger, claim) and nodes_for(ledger, claim, now) is not None
+
+
+def widest(
+    ledger: Ledger, claim: Claim, where: Where, nodes: Callable[[Claim], Where | None]
+) -> tuple[Claim, Where]:
+    """The claim with as many of its parts as can start, and their nodes; its fewest can start at `where`.
+
+    `nodes` says where a claim with more parts could start. Fewer parts can start wherever more can.
+    """
+    found, low, high = (claim, where), claim.parts, claim.most + 1
+    parts = claim.most
+    while low < high - 1:
+        wider = with_parts(claim, parts, ledger.policy.meters)
+        nodes_of_all = nodes(wider)
+        if nodes_of_all is None:
+            high = parts
+        else:
+            found, low = (wider, nodes_of_all), parts
+        parts = (low + high) // 2
+    return found

@@ -16,7 +16,7 @@ from typing import Any
 from wnodes_engine.check.checked import Order
 from wnodes_engine.core.accounts import Account, ratio
 from wnodes_engine.core.averages import TICK
-from wnodes_engine.core.claim import Claim, priority_at
+from wnodes_engine.core.claim import Claim, asks_of, priority_at
 from wnodes_engine.core.farm import Part
 from wnodes_engine.values import Request
 
@@ -59,12 +59,14 @@ class WaitClass:
     """The waiting requests with one claim, oldest first.
 
     `at` is where its oldest stands: (submitted, serial). `hold` is what it sleeps on, or was woken from.
+    `wish` is what all parts ask of the share, where the claim is to those that it would begin with.
     """
 
-    __slots__ = ("_heap", "_pushes", "asleep", "at", "claim", "hold", "live", "track")
+    __slots__ = ("_heap", "_pushes", "asleep", "at", "claim", "hold", "live", "track", "wish")
 
     def __init__(self, claim: Claim, track: Track) -> None:
         self.claim = claim
+        self.wish = asks_of(claim, claim.most)
         self.track = track
         self.live = 0
         self.at = (0, 0)
@@ -259,7 +261,7 @@ class LeafQueue:
     # ------------------------------------------------------------------ the line
 
     def _lane(self, claim: Claim) -> Lane:
-        size = claim.part.cores * claim.parts if self._sized else 0
+        size = claim.part.cores * claim.most if self._sized else 0
         return (
             shape_of(claim), claim.accounts, claim.base, claim.rates, size, claim.takes, claim.reads,
         )  # fmt: skip
@@ -338,7 +340,7 @@ class LeafQueue:
             elif key.key == "priority":
                 values.append(-priority_at(claim, submitted, self._tick * TICK))
             elif key.key == "size":
-                values.append(claim.part.cores * claim.parts)
+                values.append(claim.part.cores * claim.most)
             else:
                 values.append(submitted)
         return (*values, submitted, serial)

@@ -58,7 +58,7 @@ def denials(state: State, claim: Claim | None, refusals: list[Refusal], now: int
             continue  # its parts have gone elsewhere
         ever = state.ever_bounds[meter] * (_HOUR if spec.window else 1)
         if asked > ever and spec.quota.nodes is None:
-            reasons.append(_over(state, spec, key, 0, asked, ever, alone=True))
+            reasons.append(_over(state, spec, key, 0, asked, ever, alone=_asks(claim)))
         elif held + asked > bound and spec.quota.denies:
             reasons.append(_over(state, spec, key, held, asked, bound))
     for meter, key in claim.waits:
@@ -175,7 +175,7 @@ def _never(state: State, claim: Claim) -> list[Reason]:
             reasons.append(
                 Reason(
                     Code.NEVER_SHARE,
-                    f"asks {amount(name, ask)}; {path} can never have more than {amount(name, limit)}, "
+                    f"{_asks(claim)} {amount(name, ask)}; {path} can never have more than {amount(name, limit)}, "
                     "all borrowing included",
                     resource=name,
                     limit=limit,
@@ -185,17 +185,27 @@ def _never(state: State, claim: Claim) -> list[Reason]:
             )
     room = state.room_when_empty(claim)
     if room < claim.parts:
-        message = f"no node that may take it is large enough for {_parts(claim.part, claim.parts)}"
+        message = f"no node that may take it is large enough for {_parts(claim)}"
         if claim.parts > 1:
             message = (
-                f"the nodes that may take it, all empty, hold {room} of {_parts(claim.part, claim.parts)}"
+                f"the nodes that may take it, all empty, hold {room} of {_parts(claim)}"
             )
         reasons.append(_short_of_parts(Code.NEVER_NODE, message, room, claim.parts))
     return reasons
 
 
+def _asks(claim: Claim) -> str:
+    return "asks" if claim.parts == claim.most else "asks at least"
+
+
+def _parts(claim: Claim) -> str:
+    """The parts that it would begin with."""
+    told = _so_many(claim.part, claim.parts)
+    return told if claim.parts in (1, claim.most) else f"at least {told}"
+
+
 @lru_cache(maxsize=4096)
-def _parts(part: Part, parts: int) -> str:
+def _so_many(part: Part, parts: int) -> str:
     each = ", ".join(
         amount(name, value)
         for name, value in zip(("cores", "memory", "gpus", "disk"), part, strict=True)
@@ -205,8 +215,9 @@ def _parts(part: Part, parts: int) -> str:
 
 
 def _over(
-    state: State, spec: MeterSpec, key: str | int, held: int, asked: int, bound: int, *, alone: bool = False
+    state: State, spec: MeterSpec, key: str | int, held: int, asked: int, bound: int, *, alone: str = ""
 ) -> Reason:
+    """Why a quota stops it; `alone` says that it asks too much by itself."""
     quota = spec.quota
     if quota is None or spec.ceiling is None:
         raise ValueError(f"meter {spec.index} belongs to no quota")
@@ -222,7 +233,7 @@ def _over(
     resource = spec.resource
     limit = amount(resource, bound) + (f" per {duration(spec.window)}" if spec.window else "")
     if alone:
-        message = f"asks {amount(resource, asked)} by itself, {whom} may have {limit}"
+        message = f"{alone} {amount(resource, asked)} by itself, {whom} may have {limit}"
     else:
         message = f"{whom} has {held} of {limit}; {asked} more would be {amount(resource, short)} too many"
         if resource in ("memory", "disk", "hs23"):
@@ -276,7 +287,7 @@ def _share_full(state: State, claim: Claim, where: Where | None) -> list[Reason]
                 _at(
                     Code.SHARE,
                     f"{share.path} has {amount(name, max(0, free))} left to give, all that it may borrow "
-                    f"included; this asks {amount(name, ask)}",
+                    f"included; this {_asks(claim)} {amount(name, ask)}",
                     f"share {share.path}",
                     share.span,
                     resource=name,
@@ -293,11 +304,11 @@ def _no_node(state: State, claim: Claim, now: int) -> Reason:
     if meets_downtime(state, claim, now) and place(state, claim._replace(walltime=0), now) is not None:
         message = f"the nodes with room go down before its walltime, {duration(claim.walltime)}, is over"
     elif claim.placed and place(state, claim._replace(placed=()), now) is not None:
-        message = f"the quotas for its nodes leave room for {room} of {_parts(claim.part, claim.parts)}"
+        message = f"the quotas for its nodes leave room for {room} of {_parts(claim)}"
     elif claim.parts == 1:
-        message = f"no node that may take it has {_parts(claim.part, claim.parts)} free now"
+        message = f"no node that may take it has {_parts(claim)} free now"
     else:
-        message = f"the nodes that may take it have room for {room} of {_parts(claim.part, claim.parts)} now"
+        message = f"the nodes that may take it have room for {room} of {_parts(claim)} now"
     return _short_of_parts(Code.NODE, message, room, claim.parts)
 
 

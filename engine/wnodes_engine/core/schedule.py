@@ -8,9 +8,9 @@ from wnodes_engine.core.accounts import ratio
 from wnodes_engine.core.averages import TICK
 from wnodes_engine.core.claim import Claim
 from wnodes_engine.core.farm import Where
-from wnodes_engine.core.fitting import held_back, nodes_for
+from wnodes_engine.core.fitting import held_back, nodes_for, widest
 from wnodes_engine.core.ledger import Allocation
-from wnodes_engine.core.limits import full_in, holding_back, over_hours
+from wnodes_engine.core.limits import full_in, holding_back, over_hours, over_quota
 from wnodes_engine.core.pausing import go_on
 from wnodes_engine.core.placement import meets_downtime
 from wnodes_engine.core.promises import keep, promise
@@ -157,11 +157,10 @@ class _Pass:
     def _rank(self, share: int) -> _Rank:
         state = self.state
         members = self._next(self.offers[share]).first()
-        asks = members.claim.asks
         averages = state.share_use[share].averages(self.tick, state.half_lives[share])
         return (
-            not state.tree.within_nominal(share, asks),
-            ratio(averages, state.nominal(share), asks),
+            not state.tree.within_nominal(share, members.wish),
+            ratio(averages, state.nominal(share), members.wish),
             *members.at,
         )
 
@@ -229,11 +228,22 @@ class _Pass:
                 self._delays(leaf, track)
                 queue.settled(members)
                 return None
+        if claim.most > claim.parts:
+            claim, where = widest(state, claim, where, self._with_more)
         allocation = state.begin(members.head(state.waiters), where, now)
         for reservation in self.reservations:
             reservation.note(claim, where, now)
         self.limits.clear()
         return allocation
+
+    def _with_more(self, claim: Claim) -> Where | None:
+        """Where a claim could start with so many parts; None if it could not."""
+        if over_quota(self.state, claim, self.now) or full_in(self.state.tree, claim) >= 0:
+            return None
+        where = nodes_for(self.state, claim, self.now)
+        if where is None or isinstance(where, str):
+            return None
+        return self._beside(claim, where) if self.heads else where
 
     def _skip(self, leaf: int, track: Track, to: int | None = None) -> None:
         """Pass over the track's first class, or all before `to`."""

@@ -8,7 +8,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from wnodes_engine.core.averages import AVERAGE_BITS, TICK
-from wnodes_engine.core.claim import Claim
+from wnodes_engine.core.claim import Claim, with_parts
 from wnodes_engine.core.decide import admit, started, submit
 from wnodes_engine.core.farm import Where
 from wnodes_engine.core.fitting import has_room, held_back
@@ -288,9 +288,10 @@ class State(Ledger):
         allocation.rest = None
 
     def begin(self, waiter: Waiter, where: Where, now: int) -> Allocation:
-        """Start a waiting request on these nodes."""
+        """Start a waiting request on these nodes, with as many of its parts as stand on them."""
         self.dequeue(waiter)
-        allocation = Allocation(waiter.request, waiter.claim, where, now, waiter.serial, self)
+        claim = with_parts(waiter.claim, sum(parts for _, parts in where), self.policy.meters)
+        allocation = Allocation(waiter.request, claim, where, now, waiter.serial, self)
         self.hold(allocation, now)
         return allocation
 
@@ -299,9 +300,9 @@ class State(Ledger):
     ) -> Allocation:
         """Take up an allocation that exists already: it is charged, and never refused.
 
-        `native`: it was submitted past us. A request that waits waits no longer.
-        Raises KeyError for an unknown node; ValueError for a request
-        that runs already, that has other parts than the placement, or that no share takes.
+        `native`: it was submitted past us. It has as many parts as are placed. A request that waits waits no
+        longer. Raises KeyError for an unknown node; ValueError for a request that runs already, that asks
+        for more parts than are placed, or fewer, or that no share takes.
         """
         self.advance(now)
         if request.id in self.allocations:
@@ -310,8 +311,10 @@ class State(Ledger):
         if claim is None:
             raise ValueError(f"request {request.id} belongs to no share")
         placement = tuple(placement)
-        if sum(place.parts for place in placement) != claim.parts:
-            raise ValueError(f"request {request.id} has {claim.parts} parts, not as many as are placed")
+        parts = sum(place.parts for place in placement)
+        if not claim.least <= parts <= claim.most:
+            raise ValueError(f"request {request.id} has {claim.most} parts, not as many as are placed")
+        claim = with_parts(claim, parts, self.policy.meters)
         where = tuple((self.farm.index[place.node], place.parts) for place in placement)
         if request.id in self.pledges:
             take_back(self, self.pledges[request.id])
@@ -329,12 +332,16 @@ class State(Ledger):
         self.history.forget(id_)
 
     def requeue(self, id_: str, now: int) -> None:
-        """An allocation has lost its place: it waits again, with its age; KeyError where there is none."""
+        """An allocation has lost its place: it waits again, for all its parts and with its age.
+
+        Raises KeyError where there is none of that id.
+        """
         allocation = self.allocations[id_]
         self.advance(now)
         self._had_to_leave(allocation)
         self.release(allocation, now)
-        self.enqueue(allocation.request, allocation.claim, allocation.serial)
+        claim = with_parts(allocation.claim, allocation.claim.least, self.policy.meters)
+        self.enqueue(allocation.request, claim, allocation.serial)
 
     def suspend(self, id_: str, now: int) -> None:
         """An allocation has stopped where it is, and gives back its cores; KeyError where none runs."""

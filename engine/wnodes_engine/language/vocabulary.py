@@ -166,6 +166,7 @@ _TABLE: Final = (
     _claimed("disk", Type.SIZE, "local disk of one machine or task"),
     _claimed("volumes", Type.NUMBER, "volumes of one machine"),
     _claimed("count", Type.NUMBER, "how many machines or tasks of this size"),
+    _claimed("at_least", Type.NUMBER, "with how few of them it would begin: all, if it does not say"),
     _claimed("walltime", Type.DURATION, "the longest it may run; may be unlimited"),
     _claimed("queue", Type.STRING, "the batch queue asked for", "queue"),
     _claimed("account", Type.STRING, "the batch account asked for", "account"),
