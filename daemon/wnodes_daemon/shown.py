@@ -17,7 +17,19 @@ _OUTCOMES = {
     Outcome.DENY: "it would be denied",
     Outcome.PREEMPT: "it would start in the place of others",
 }
-_ASKED = ("count", "at_least", "cores", "memory", "gpus", "disk", "walltime", "image", "flavour", "queue", "name")
+_ASKED = (
+    "count",
+    "at_least",
+    "cores",
+    "memory",
+    "gpus",
+    "disk",
+    "walltime",
+    "image",
+    "flavour",
+    "queue",
+    "name",
+)
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]], right: Iterable[int] = ()) -> str:

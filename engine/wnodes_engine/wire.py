@@ -101,7 +101,9 @@ class RequestForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     )
     at_least: Annotated[
         Several | None,
-        Meta(description="with how few parts it would begin: a whole number from 1 to count; all if left out"),
+        Meta(
+            description="with how few parts it would begin: a whole number from 1 to count; all if left out"
+        ),
     ] = None
     walltime: Annotated[
         Walltime | None,

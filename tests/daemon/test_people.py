@@ -90,6 +90,8 @@ def test_why_names_the_rule_that_a_request_waits_for(client: Client, wnodes: Wno
 def test_a_dry_request_tells_what_would_become_of_it(wnodes: Wnodes) -> None:
     assert wnodes("request vm --dry --cores 1").out.startswith("it would start now, in local on wn0")
     assert wnodes("request job --dry --cores 1 --user mallory").out.startswith("it would be denied")
+    said = wnodes("request pool --dry --user grace --cores 8 --count 9 --at-least 1").out
+    assert said.startswith("it would start now, in local on wn0")
 
 
 def test_a_denied_request_says_why_and_fails(wnodes: Wnodes) -> None:
@@ -119,6 +121,7 @@ def test_programs_get_json(wnodes: Wnodes, line: str) -> None:
         ("show 999999", 1, ["no request 999999"]),
         ("cancel 999999 x", 1, ["no request 999999", "ids are numbers"]),
         ("request job --cores four", 1, ["--cores", "whole number"]),
+        ("request job --count 2 --at-least 3", 1, ["$.at_least", "cannot begin with 3"]),
         ("request job --walltime soon", 1, ["--walltime", "12h"]),
         ("request job --attribute x=1", 1, ["$.attributes.x", "declares no attribute"]),
         ("request job --attribute x", 2, ["NAME=VALUE"]),

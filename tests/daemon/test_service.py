@@ -143,6 +143,28 @@ def test_a_restart_finds_everything_as_it_was(policy: CompiledPolicy, tmp_path: 
     assert asyncio.run(before()) == asyncio.run(after())
 
 
+def test_a_request_that_got_fewer_parts_keeps_them_through_a_restart_and_then_asks_for_all(
+    policy: CompiledPolicy, tmp_path: Path
+) -> None:
+    async def run() -> None:
+        service = make(policy, Store(str(tmp_path / "s")))
+        await service.submit([job("bob", cores=4, count=5, at_least=2)])  # 12 cores are his quota
+        ((dispatch, slot),) = await service.place()
+        assert (slot.count, sum(parts for _, parts in slot.nodes)) == (3, 3)
+        await service.close()
+
+        service = make(policy, Store(str(tmp_path / "s")))
+        await service.recover()
+        assert service.shares()[0].used["cores"] == 12
+        await service.give_up(dispatch.key)
+        await service.reload(compiled(POLICY.replace("cores <= 12", "cores <= 20")))
+        ((_, slot),) = await service.place()
+        assert slot.count == 5
+        await service.close()
+
+    asyncio.run(run())
+
+
 def test_what_waits_and_is_no_longer_admitted_is_denied_and_not_lost(
     policy: CompiledPolicy, store: FailingStore
 ) -> None:

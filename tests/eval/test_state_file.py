@@ -87,6 +87,11 @@ def test_the_state_comes_to_life_under_a_policy(tmp_path, policy):
     assert denied == []
 
 
+def test_what_runs_may_have_fewer_parts_than_it_asked_for(tmp_path, policy):
+    state, _ = restore(state_file(tmp_path, STATE.replace("count: 3", "count: 5, at_least: 2")), policy)
+    assert state.shares(NOW)[0].used["cores"] == 10
+
+
 def test_what_the_policy_denies_does_not_wait(tmp_path, policy):
     state, denied = restore(
         state_file(tmp_path, STATE.replace("kind: job, origin: grid", "kind: pool, origin: grid")), policy
@@ -121,6 +126,8 @@ def test_json_says_the_same_as_yaml(tmp_path):
         ("node: wn2", "node: wn4", 10, "no node 'wn4'"),
         ("node: wn2", "nodes: {wn1: 2}", 10, "the nodes hold 2 parts of it, and the request has 1"),
         ("node: wn2", "nodes: {}", 10, "must not be empty"),
+        ("count: 3", "count: 5, at_least: 4", 15, "the nodes hold 3 parts of it, and the request has 5"),
+        ("count: 3", "count: 3, at_least: 4", 16, "cannot begin with 4"),
         ("    node: wn2\n", "", 8, "either 'node' or 'nodes' has to be here"),
         ("node: wn2", "nodes: {wn2: 1}\n    node: wn2", 8, "has to be here, and not both"),
         ("image: debian}", "image: debina}", 11, "no image 'debina' is known here"),

@@ -57,7 +57,9 @@ def _limits(state: State, request: Request, claim: Claim, now: int) -> Decision:
         if found is not None:
             if claim.most > claim.parts:
                 beside = others_reservations(state, claim, now)
-                claim, found = widest(state, claim, found, lambda wider: _with_more(state, wider, beside, now))
+                claim, found = widest(
+                    state, claim, found, lambda wider: _with_more(state, wider, beside, now)
+                )
             return started(state, request, claim, found)
     plan = _making_room(state, request, claim, now) if claim.leaf in state.rules_for else None
     decision = Decision(

@@ -175,8 +175,8 @@ def _never(state: State, claim: Claim) -> list[Reason]:
             reasons.append(
                 Reason(
                     Code.NEVER_SHARE,
-                    f"{_asks(claim)} {amount(name, ask)}; {path} can never have more than {amount(name, limit)}, "
-                    "all borrowing included",
+                    f"{_asks(claim)} {amount(name, ask)}; {path} can never have more than "
+                    f"{amount(name, limit)}, all borrowing included",
                     resource=name,
                     limit=limit,
                     current=ask,
@@ -187,9 +187,7 @@ def _never(state: State, claim: Claim) -> list[Reason]:
     if room < claim.parts:
         message = f"no node that may take it is large enough for {_parts(claim)}"
         if claim.parts > 1:
-            message = (
-                f"the nodes that may take it, all empty, hold {room} of {_parts(claim)}"
-            )
+            message = f"the nodes that may take it, all empty, hold {room} of {_parts(claim)}"
         reasons.append(_short_of_parts(Code.NEVER_NODE, message, room, claim.parts))
     return reasons
 
