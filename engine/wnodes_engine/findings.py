@@ -110,6 +110,7 @@ CODES: Final[dict[str, str]] = {
     "E170": "a time that cannot be read",
     "E171": "windows that overlap and change the same shares",
     "E172": "more windows than can be kept apart",
+    "E173": "groups of nodes that overlap where they may not",
     "E175": "nodes that cannot be named so",
     # Routes, and what the site has.
     "E180": "a text with a field that cannot be filled in",
@@ -133,5 +134,6 @@ CODES: Final[dict[str, str]] = {
     "W108": "a limit that never binds",
     "W109": "a default that a cap denies",
     "W110": "the same thing stands in a list twice",
+    "W111": "a group of nodes without nodes",
 }
 """Every code and what it stands for; codes never change their meaning."""

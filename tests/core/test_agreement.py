@@ -57,6 +57,20 @@ def test_crowds_meet_every_kind_of_rule_alike(
     agree_on(text, nodes, stream)
 
 
+@given(policies(Asking(rules=False, groups=True)), farms.nodes(), streams.crowds(counts=farms.MANY))
+def test_parts_are_laid_out_over_groups_alike(
+    text: str, nodes: list[Node], stream: list[streams.Event]
+) -> None:
+    agree_on(text, nodes, stream)
+
+
+@given(policies(Asking(groups=True, time=True)), farms.nodes(), streams.crowds(counts=farms.MANY))
+def test_wide_requests_meet_every_kind_of_rule_alike(
+    text: str, nodes: list[Node], stream: list[streams.Event]
+) -> None:
+    agree_on(text, nodes, stream)
+
+
 @given(policies(Asking(hs23=True)), farms.nodes(factors=True), streams.streams())
 def test_benchmarked_shares_are_scheduled_alike(
     text: str, nodes: list[Node], stream: list[streams.Event]

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from oracle import quotas
 from oracle.averages import Change
 from oracle.clock import in_force
+from oracle.layouts import groups_of, layouts
 from oracle.order import leaf_key, next_of
-from oracle.placing import parts_in, place, size
+from oracle.placing import Budget, parts_in, place, size
 from oracle.request import Asked, asked
 from oracle.reservations import Reservation, delays, reserve
 from oracle.state import Ended, Held, State, Waiting
-from wnodes_engine.check.checked import UNLIMITED, Ceiling, CheckedPolicy, Quota
+from wnodes_engine.check.checked import UNLIMITED, Ceiling, CheckedPolicy, Place, Quota
 from wnodes_engine.language.source import Span
 from wnodes_engine.values import Code, Node, Outcome, Placement, Request
 
@@ -205,8 +206,7 @@ class Oracle:
             most = self.state.most(wish.leaf, r)
             if amount > 0 and amount > most:
                 yield Why(Code.NEVER_SHARE, r, most, amount, amount - most)
-        nodes = [node for node in self.state.nodes.values() if self.state.takes(node, wish)]
-        parts = sum(parts_in(size(node), wish.part) for node in nodes)
+        parts = self.room_when_empty(wish, [])
         if parts < wish.count:
             yield Why(Code.NEVER_NODE, "parts", parts, wish.count, wish.count - parts)
 
@@ -225,12 +225,19 @@ class Oracle:
             yield from self.exceeded(wish, quota, ceiling, key, now, denying=False)
 
     def held_back(self, wish: Asked, now: int) -> bool:
-        """Whether a quota holds it back, so that it blocks nobody; one for nodes if all else has room."""
+        """Whether a quota holds it back, so that it blocks nobody.
+
+        One for nodes does if all else has room, or if it would not even let it onto an empty farm.
+        """
         ceilings = [(q, ceiling, key) for q, ceiling, key in self.ceilings(wish) if q.nodes is None]
         if any(any(self.exceeded(wish, *each, now, denying=False)) for each in ceilings):
             return True
-        placed = self.placement(self.state, wish)
-        return placed is None and self.placement(self.state, wish, unlimited=True) is not None
+        if self.placement(self.state, wish) is not None:
+            return False
+        if self.placement(self.state, wish, unlimited=True) is not None:
+            return True
+        under_quotas = self.room_when_empty(wish, self.state.budgets(wish))
+        return under_quotas < wish.count <= self.room_when_empty(wish, [])
 
     def no_room(self, wish: Asked) -> Iterator[Why]:
         """What its share, and the nodes, cannot give now."""
@@ -308,6 +315,23 @@ class Oracle:
         fewer = range(wish.count - 1, 0, -1)
         return next((parts for parts in fewer if self.placement(self.state, wish, parts)), 0)
 
+    def room_when_empty(self, wish: Asked, budgets: list[Budget]) -> int:
+        """How many parts all nodes would hold, empty and up, filled by name; in one group where they must."""
+        names = sorted(node.name for node in self.state.nodes.values() if self.state.takes(node, wish))
+        rule = self.place_rule(wish)
+        if rule is None or not rule.in_one:
+            return self._filled(wish, names, budgets)
+        group = groups_of(self.state, rule)
+        of_groups = ([n for n in names if group[n] == g] for g in range(len(rule.groups)))
+        return max(self._filled(wish, names, budgets) for names in of_groups)
+
+    def _filled(self, wish: Asked, names: list[str], budgets: list[Budget]) -> int:
+        placed: dict[str, int] = {}
+        for name in names:
+            limits = [b.parts - sum(placed.get(n, 0) for n in b.nodes) for b in budgets if name in b.nodes]
+            placed[name] = max(0, min([parts_in(size(self.state.nodes[name]), wish.part), *limits]))
+        return sum(placed.values())
+
     def placement(
         self,
         state: State,
@@ -321,14 +345,22 @@ class Oracle:
         Not on the nodes `avoided`; `unlimited` by quotas for nodes, if so told.
         """
         nodes = [node for node in state.nodes.values() if node.up and state.takes(node, wish)]
-        nodes = [node for node in nodes if node.name not in avoided and not state.goes_down(node, wish)]
-        places = (p for p in self.policy.places if wish.facts["kind"] in p.kinds)
-        spread = next((p.spread for p in places if state.applies(p.condition, wish)), False)
-        free = {node.name: state.room(node) for node in nodes}
+        nodes = [node for node in nodes if not state.goes_down(node, wish)]
+        room = {node.name: state.room(node) for node in nodes}
         rank = {node.name: state.rank(node, wish) for node in nodes}
-        return place(
-            free, wish.part, count or wish.count, spread, rank, [] if unlimited else state.budgets(wish)
-        )
+        rule = self.place_rule(wish)
+        spread, budgets = rule is not None and rule.spread, [] if unlimited else state.budgets(wish)
+        for names, before in layouts(state, rule, room):
+            free = {name: room[name] for name in names if name not in avoided}
+            placed = place(free, wish.part, count or wish.count, spread, rank, budgets, before)
+            if placed is not None:
+                return placed
+        return None
+
+    def place_rule(self, wish: Asked) -> Place | None:
+        """The first place rule that matches."""
+        of_kind = (p for p in self.policy.places if wish.facts["kind"] in p.kinds)
+        return next((p for p in of_kind if self.state.applies(p.condition, wish)), None)
 
     def fitting(
         self, state: State, wish: Asked, avoided: frozenset[str] = frozenset()

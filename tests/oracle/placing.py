@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from wnodes_engine.values import Node, Placement
@@ -30,8 +31,23 @@ def parts_in(room: Part, part: Part) -> int:
     return max(0, min(room[r] // part[r] for r in ON_NODE if part[r] > 0))
 
 
+Before = Callable[[str, dict[str, int]], tuple[int, ...]]
+"""What of a node, and of the parts that stand already, decides before anything else; smaller is first."""
+
+
+def nothing(_name: str, _placed: dict[str, int]) -> tuple[int, ...]:
+    """Nothing comes before what decides everywhere."""
+    return ()
+
+
 def place(
-    free: dict[str, Part], part: Part, count: int, spread: bool, rank: dict[str, int], budgets: list[Budget]
+    free: dict[str, Part],
+    part: Part,
+    count: int,
+    spread: bool,
+    rank: dict[str, int],
+    budgets: list[Budget],
+    before: Before,
 ) -> tuple[Placement, ...] | None:
     """Where `count` parts go, all or none: nodes in the order of their first choice.
 
@@ -62,7 +78,8 @@ def place(
         able = [name for name in room if takes(name) > 0]
         if not able:
             return None
-        best = min(able, key=spread_out if spread else packed)
+        key = spread_out if spread else packed
+        best = min(able, key=lambda name: (before(name, placed), key(name)))
         parts = 1 if spread else min(left, takes(best))
         placed[best] = placed.get(best, 0) + parts
         for r in ON_NODE:

@@ -17,6 +17,11 @@ Walltimes = tuple[int | None, ...]
 ENDING = (600, 1800, 7200, 90000)
 ENDLESS = (None, UNLIMITED)
 
+Counts = tuple[int | None, ...]
+SOME: Counts = (None, None, None, 1, 2, 3, 9)
+MANY: Counts = (2, 3, 4, 6, 9)
+"""How many parts."""
+
 
 @st.composite
 def nodes(draw: Draw, factors: bool = False, most: int = 6) -> list[Node]:
@@ -26,9 +31,9 @@ def nodes(draw: Draw, factors: bool = False, most: int = 6) -> list[Node]:
 
 
 @st.composite
-def requests(draw: Draw, now: int, walltimes: Walltimes = ENDING + ENDLESS) -> Request:
+def requests(draw: Draw, now: int, walltimes: Walltimes = ENDING + ENDLESS, counts: Counts = SOME) -> Request:
     """A request without an id of its own, submitted up to two hours before `now`."""
-    request: Request = draw(_request(draw(st.sampled_from(words.KINDS)), now, walltimes))
+    request: Request = draw(_request(draw(st.sampled_from(words.KINDS)), now, walltimes, counts))
     return request
 
 
@@ -53,7 +58,7 @@ def _image(name: str) -> st.SearchStrategy[Image]:
 
 
 @cache
-def _request(kind: str, now: int, walltimes: Walltimes) -> st.SearchStrategy[Request]:
+def _request(kind: str, now: int, walltimes: Walltimes, counts: Counts) -> st.SearchStrategy[Request]:
     image = st.sampled_from(words.IMAGES).flatmap(_image)
     return st.builds(
         Request,
@@ -70,7 +75,7 @@ def _request(kind: str, now: int, walltimes: Walltimes) -> st.SearchStrategy[Req
         gpus=st.sampled_from([None, None, None, None, None, 0, 1, 2]),
         disk=st.sampled_from([None, None, None, None, 1024]),
         volumes=st.sampled_from([None, None, 1]),
-        count=st.sampled_from([None, None, None, 1, 2, 3, 9]),
+        count=st.sampled_from(counts),
         at_least=st.sampled_from([None, None, 1, 2, 3]),
         walltime=st.sampled_from(walltimes),
         queue=st.sampled_from([None, *words.QUEUES]),

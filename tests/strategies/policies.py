@@ -16,7 +16,8 @@ class Asking:
     """What policies speak of: `hs23`, the farm's `state`, default walltimes; all leaves `strict`, or none.
 
     Without `rules`, there are only shares, assignments, orders and places, and no share is bounded: the
-    nodes are what is short. With `time`, there are windows and downtimes, around when streams begin.
+    nodes are what is short. With `time`, there are windows and downtimes, around when streams begin. With
+    `groups`, every policy places parts over groups of nodes.
     """
 
     hs23: bool = False
@@ -25,6 +26,7 @@ class Asking:
     strict: bool | None = None
     rules: bool = True
     time: bool = False
+    groups: bool = False
 
 
 @st.composite
@@ -54,7 +56,8 @@ def _rules(asking: Asking) -> st.SearchStrategy[list[str]]:
         st.lists(_priority(), max_size=3),
         _orders(asking),
         st.lists(_node_rule(), max_size=2 * rules),
-        st.lists(_place(), max_size=2),
+        st.just(GROUPS),
+        st.lists(_place(asking), min_size=1 if asking.groups else 0, max_size=2),
         st.lists(_route(), max_size=1),
         st.just(["route job, vmjob, vm, pool to simulated"]),
         *([_windows(asking), st.lists(_downtime(), max_size=1)] if asking.time else []),
@@ -353,9 +356,18 @@ def _kinds() -> st.SearchStrategy[str]:
     return st.lists(_one_of(*words.KINDS), min_size=1, max_size=3, unique=True).map(", ".join)
 
 
-def _place() -> st.SearchStrategy[str]:
+GROUPS = [f"group g{name} = nodes {nodes}" for name, nodes in words.NODE_GROUPS.items()]
+"""Names for some nodes, for places to speak of."""
+
+
+def _place(asking: Asking) -> st.SearchStrategy[str]:
     how = _one_of(" spread", " spread", " pack")
-    return _followed(st.just("place "), _kinds(), how, _sometimes(_guard(_placed())))
+    groups = _one_of("ga, gb", "gb, gg, ga", "gs, gi", "gone, gb")
+    over = st.tuples(_one_of(" over ", " in one of "), groups).map("".join)
+    if asking.groups:
+        return _followed(st.just("place "), _kinds(), how, over)
+    over = st.one_of(st.just(""), over)
+    return _followed(st.just("place "), _kinds(), how, over, _sometimes(_guard(_placed())))
 
 
 def _route() -> st.SearchStrategy[str]:

@@ -97,9 +97,9 @@ def streams(
 
 
 @st.composite
-def crowds(draw: Draw, max_size: int = 50) -> list[Event]:
+def crowds(draw: Draw, max_size: int = 50, counts: farms.Counts = farms.SOME) -> list[Event]:
     """A stream in which more is asked for than runs, and everything that runs will end."""
-    events: list[Event] = draw(st.lists(_crowding_events(), min_size=max_size // 2, max_size=max_size))
+    events: list[Event] = draw(st.lists(_crowding_events(counts), min_size=max_size // 2, max_size=max_size))
     return events
 
 
@@ -125,8 +125,8 @@ def _events(walltimes: farms.Walltimes) -> st.SearchStrategy[Event]:
 
 
 @cache
-def _crowding_events() -> st.SearchStrategy[Event]:
-    request = farms.requests(BEGIN, farms.ENDING)
+def _crowding_events(counts: farms.Counts) -> st.SearchStrategy[Event]:
+    request = farms.requests(BEGIN, farms.ENDING, counts)
     return st.one_of(
         *[st.builds(Submit, request)] * 6,
         st.builds(Ask, request),

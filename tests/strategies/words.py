@@ -12,4 +12,5 @@ KINDS = ("job", "vmjob", "vm", "pool")
 ORIGINS = ("local", "grid", "cloud")
 PROPERTIES = ("ssd", "ib")
 NODE_NAMES = ("a1", "a2", "a10", "b1", "b2", "gpu1")
+NODE_GROUPS = {"a": '"a*"', "b": '"b*"', "g": '"gpu*"', "s": 'with "ssd"', "i": 'with "ib"', "one": '"a1"'}
 NODE_PATTERNS = ("a*", "b?", "gpu*", "a1", "*1")

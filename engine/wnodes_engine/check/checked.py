@@ -8,6 +8,8 @@ hs23: thousandths. `UNLIMITED` is the duration above every other.
 
 from __future__ import annotations
 
+from collections.abc import Set
+from fnmatch import fnmatchcase
 from typing import Final
 
 from msgspec import Struct
@@ -223,6 +225,12 @@ class NodeSet(Struct, frozen=True, gc=False):
     patterns: tuple[str, ...]
     properties: tuple[str, ...]
 
+    def has(self, name: str, properties: Set[str]) -> bool:
+        """Whether a node of that name and with these properties is one of them."""
+        if self.patterns and not any(fnmatchcase(name, pattern) for pattern in self.patterns):
+            return False
+        return properties >= set(self.properties)
+
 
 class Ceiling(Struct, frozen=True, gc=False):
     """One limit. `bound` is an expression over constants and `farm.*`; `window` in seconds for core_hours."""
@@ -353,11 +361,24 @@ class NodeRule(Struct, frozen=True, gc=False):
     span: Span
 
 
+class NodeGroup(Struct, frozen=True, gc=False):
+    """Some nodes, and the name that the policy gives them."""
+
+    name: str
+    nodes: NodeSet
+
+
 class Place(Struct, frozen=True, gc=False):
-    """The first that matches decides whether the parts of a request are spread or packed (the default)."""
+    """The first that matches decides whether the parts of a request are spread or packed (the default).
+
+    With `groups`, also how over these: evenly, or packed into few; `in_one`: into one of them, or nowhere. A
+    node that is in several of them belongs to the first.
+    """
 
     kinds: frozenset[str]
     spread: bool
+    groups: tuple[NodeGroup, ...]
+    in_one: bool
     condition: Condition
     span: Span
 

@@ -12,6 +12,7 @@ from wnodes_engine.findings import Note
 from wnodes_engine.language import syntax
 from wnodes_engine.language.source import Span
 from wnodes_engine.language.vocabulary import ATTRIBUTES, Attribute
+from wnodes_engine.values import Node
 
 if TYPE_CHECKING:
     from wnodes_engine.site import Site
@@ -52,6 +53,8 @@ class Names:
 
     report: Report
     site: Site | None
+    nodes_of_site: tuple[Node, ...] = ()
+    """The nodes that there are; none where nobody says so."""
     shares: list[ShareNode] = field(default_factory=list)
     paths: dict[str, int] = field(default_factory=dict)
     lets: dict[str, Named[checked.Const]] = field(default_factory=dict)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import ChainMap
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from wnodes_engine.check import checked, orders, preemption, quotas, shares, times
@@ -19,6 +19,7 @@ from wnodes_engine.findings import Finding, Note, has_errors, in_order
 from wnodes_engine.language import syntax
 from wnodes_engine.language.source import Source, Span
 from wnodes_engine.language.vocabulary import REQUEST_PHASES, Attribute, Phase
+from wnodes_engine.values import Node as FarmNode
 
 if TYPE_CHECKING:
     from wnodes_engine.language.load import Program
@@ -32,12 +33,15 @@ Node = TypeVar("Node")
 
 
 def check_policy(
-    program: Program, site: Site | None = None
+    program: Program, site: Site | None = None, nodes: Sequence[FarmNode] = ()
 ) -> tuple[checked.CheckedPolicy | None, list[Finding]]:
-    """The checked policy, None if there are errors, and all findings in source order."""
+    """The checked policy, None if there are errors, and all findings in source order.
+
+    With `nodes`, those of the site, groups of nodes are looked at on them.
+    """
     if program.policy is None:
         return None, list(program.findings)
-    checker = _Checker(program.policy, program.sources, site)
+    checker = _Checker(program.policy, program.sources, site, nodes)
     policy = checker.check()
     findings = in_order(checker.report.findings)
     return (None if has_errors(findings) else policy), findings
@@ -46,12 +50,18 @@ def check_policy(
 class _Checker:
     """One run over one policy; the order of the steps is that in which names become known."""
 
-    def __init__(self, policy: syntax.Policy, sources: Iterable[Source], site: Site | None) -> None:
+    def __init__(
+        self,
+        policy: syntax.Policy,
+        sources: Iterable[Source],
+        site: Site | None,
+        nodes: Sequence[FarmNode],
+    ) -> None:
         self.policy = policy
         self.sources = sources
         self.site = site
         self.report = Report()
-        self.names = Names(self.report, site)
+        self.names = Names(self.report, site, tuple(nodes))
         self.typer = Typer(self.names)
         self.statements: dict[type[object], list[tuple[syntax.Statement, syntax.During | None]]] = {}
         self.window_of: dict[int, int] = {}  # by the identity of each `during`

@@ -9,6 +9,7 @@ from typing import Final
 
 from wnodes_engine.check import checked
 from wnodes_engine.check.expressions import Typer
+from wnodes_engine.check.groups import groups
 from wnodes_engine.check.literals import count, duration
 from wnodes_engine.check.presence import NOTHING_KNOWN, Facts, Place, learn
 from wnodes_engine.check.report import listed
@@ -115,13 +116,14 @@ class Rules:
         return checked.NodeRule(nodes, not statement.preferred, condition, statement.span)
 
     def place(self, statement: syntax.Place) -> checked.Place | None:
-        """`place pool spread`."""
+        """`place pool spread`, `place job pack in one of islandA, islandB`."""
         kinds = self.kinds(statement.kinds)
         facts = NOTHING_KNOWN if kinds is None else Facts(kinds)
         condition = self.condition(statement.guard, Place(Phase.PLACE, facts))
-        if kinds is None or condition is None:
+        over = groups(statement.groups, self.typer.names, self.typer.names.nodes_of_site)
+        if kinds is None or condition is None or over is None:
             return None
-        return checked.Place(kinds, statement.spread, condition, statement.span)
+        return checked.Place(kinds, statement.spread, over, statement.in_one, condition, statement.span)
 
     def route(self, statement: syntax.Route) -> checked.Route | None:
         """`route vm to openstack through slurm queue "cloud"`."""

@@ -14,6 +14,7 @@ from wnodes_engine.language.load import load
 
 if TYPE_CHECKING:
     from wnodes_engine.site import Site
+    from wnodes_engine.values import Node
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -43,6 +44,7 @@ def _check(files: list[str], site_file: str | None) -> tuple[list[Finding], dict
     findings: list[Finding] = []
     texts: dict[str, str] = {}
     site: Site | None = None
+    nodes: tuple[Node, ...] = ()
     usable = True
     if site_file is not None:
         from wnodes_engine.documents import DocumentError
@@ -50,6 +52,10 @@ def _check(files: list[str], site_file: str | None) -> tuple[list[Finding], dict
 
         try:
             site = load_site(site_file)
+            if site.farm is not None:
+                from wnodes_engine.state_file import load_farm
+
+                nodes = load_farm(site.farm)
         except DocumentError as error:
             findings += error.findings
             texts |= error.texts
@@ -58,5 +64,5 @@ def _check(files: list[str], site_file: str | None) -> tuple[list[Finding], dict
         program = load(file)
         texts |= program.texts
         # Without the site its attributes would be unknown names: then only the texts are looked at.
-        findings += check_policy(program, site)[1] if usable else program.findings
+        findings += check_policy(program, site, nodes)[1] if usable else program.findings
     return findings, texts

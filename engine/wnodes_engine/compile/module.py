@@ -205,14 +205,21 @@ class ModuleWriter:
             test = f"kind in {self.writer.constant(f'frozenset({sorted(place.kinds)!r})')}"
             places.append((place, test))
         spread: list[str] = []
-        for place, kinds in places:
+        over = any(place.groups for place in self.policy.places)
+        for i, (place, kinds) in enumerate(places):
             condition = self._condition(place.condition)
             test = f"{kinds} and {condition}" if condition else kinds
             spread += [
                 f"{'elif' if spread else 'if'} {test}:  # {_at(place.span)}",
                 f"    spread = {place.spread}",
+                *([f"    over = {i if place.groups else -1}"] if over else []),
             ]
-        return [*lines, *([*spread, "else:", "    spread = False"] if spread else ["spread = False"])]
+        otherwise = ["spread = False", "over = -1"]
+        if not spread:
+            return [*lines, *otherwise]
+        if not over:
+            lines.append(otherwise.pop())
+        return [*lines, *spread, "else:", *(f"    {line}" for line in otherwise)]
 
     def _route(self) -> list[str]:
         lines: list[str] = []
@@ -333,7 +340,7 @@ class ModuleWriter:
             "claim = Claim(",
             "    leaf, Part(cores, memory, gpus, disk), at_least, at_least, count, volumes, walltime, asks,",
             "    tuple(m), tuple(w), tuple(h), tuple(p),",
-            "    rules, spread, base, rates, accounts, project, queue, account, route,",
+            "    rules, spread, over, base, rates, accounts, project, queue, account, route,",
             f"    {'takes, reads' if self.policy.preempts else '0, ()'},",
             ")",
             "return claim, refusals or None",

@@ -25,9 +25,10 @@ class Claim(NamedTuple):
     (meter, key, amount) of what it would hold of each quota, `waits` (meter, key) of the quotas on what
     waits, `hours` (meter, key) of those on use over time, and `placed` (meter, key, amount of one part) of
     those that depend on the nodes it gets: hs23, and quotas for some nodes. `rules` has a bit for each node
-    rule whose condition it meets. `rates` are (amount, seconds): what its priority gains per so long a wait.
-    `accounts` are the names that its leaf's fairshare keys charge, in their order. `takes` has a bit for each
-    rule by which room may be made for it, `reads` the attributes that those rules will ask for.
+    rule whose condition it meets. `over` is the place rule whose groups it is laid out over, or -1. `rates`
+    are (amount, seconds): what its priority gains per so long a wait. `accounts` are the names that its
+    leaf's fairshare keys charge, in their order. `takes` has a bit for each rule by which room may be made
+    for it, `reads` the attributes that those rules will ask for.
     """
 
     leaf: int
@@ -44,6 +45,7 @@ class Claim(NamedTuple):
     placed: tuple[tuple[int, str | int, int], ...]
     rules: int
     spread: bool
+    over: int
     base: int
     rates: tuple[tuple[int, int], ...]
     accounts: tuple[str, ...]

@@ -31,7 +31,9 @@ def _kept_out(ledger: Ledger, claim: Claim, now: int) -> bool:
     """Whether the quotas for nodes keep a claim out that finds no place: now, or even of an empty farm."""
     if place(ledger, claim._replace(placed=()), now) is not None:
         return True
-    return room_when_empty(ledger, claim, allowances_of(ledger, claim)) < claim.parts
+    if room_when_empty(ledger, claim, allowances_of(ledger, claim)) == claim.parts:
+        return False
+    return room_when_empty(ledger, claim, {}) == claim.parts
 
 
 def held_back(ledger: Ledger, claim: Claim, now: int) -> bool:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
-from wnodes_engine.check.checked import NodeSet, Portions
+from wnodes_engine.check.checked import Portions
 from wnodes_engine.core.accounts import Account
 from wnodes_engine.core.averages import TICK
 from wnodes_engine.core.claim import Claim, priority_at
@@ -115,30 +114,40 @@ class Ledger:
         nodes = sorted(nodes, key=lambda node: node.name)
         self.farm = Farm(nodes, [self._mark(node) for node in nodes])
         self._tiers: dict[int, tuple[tuple[int, ...], ...]] = {}
-        self._feasible: dict[tuple[Part, int, int], int] = {}
+        self._feasible: dict[tuple[Part, int, int, int], int] = {}
         marks: list[Any] = self.farm.class_marks
         self.only = [mark[0] for mark in marks]
         self.prefer = [mark[1] for mark in marks]
         self.downtimes = [mark[2] for mark in marks]
         self.metered = [mark[3] for mark in marks]
-        """By node class: bits of `only` and `preferred` rules, downtimes, meters of node quotas."""
+        self.group_of: list[tuple[int, ...]] = [mark[4] for mark in marks]
+        """By node class: bits of `only` and `preferred` rules, downtimes, meters of node quotas, and for each
+        place rule which of its groups it belongs to, or -1."""
 
-    def _mark(self, node: Node) -> tuple[int, int, tuple[tuple[int, int], ...], frozenset[int]]:
+    def _mark(
+        self, node: Node
+    ) -> tuple[int, int, tuple[tuple[int, int], ...], frozenset[int], tuple[int, ...]]:
         checked = self.policy.checked
         only = prefer = 0
         for i, rule in enumerate(checked.node_rules):
-            if matches(rule.nodes, node):
+            if rule.nodes.has(node.name, node.properties):
                 if rule.only:
                     only |= 1 << i
                 else:
                     prefer |= 1 << i
-        downtimes = tuple((d.begin, d.end) for d in checked.downtimes if matches(d.nodes, node))
+        downtimes = tuple(
+            (d.begin, d.end) for d in checked.downtimes if d.nodes.has(node.name, node.properties)
+        )
         metered = frozenset(
             spec.index
             for spec in self.policy.meters
-            if spec.quota and spec.quota.nodes and matches(spec.quota.nodes, node)
+            if spec.quota and spec.quota.nodes and spec.quota.nodes.has(node.name, node.properties)
         )
-        return only, prefer, downtimes, metered
+        groups = tuple(
+            next((i for i, g in enumerate(place.groups) if g.nodes.has(node.name, node.properties)), -1)
+            for place in checked.places
+        )
+        return only, prefer, downtimes, metered, groups
 
     def set_node(self, node: Node) -> None:
         """A node appeared, changed, went up or down."""
@@ -313,13 +322,6 @@ class Ledger:
         """A placement by the nodes' names."""
         names = self.farm.names
         return tuple(Placement(names[node], parts) for node, parts in where)
-
-
-def matches(nodes: NodeSet, node: Node) -> bool:
-    """Whether a node is one of those that a statement speaks of."""
-    if nodes.patterns and not any(fnmatchcase(node.name, pattern) for pattern in nodes.patterns):
-        return False
-    return node.properties.issuperset(nodes.properties)
 
 
 def _same_but_up(one: Node, other: Node) -> bool:

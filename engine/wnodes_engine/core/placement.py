@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from heapq import merge
-from itertools import islice
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from heapq import heappop, heapreplace, merge
+from itertools import chain, islice
 
 from wnodes_engine.core.claim import Claim
 from wnodes_engine.core.farm import Free, Where, fit
+from wnodes_engine.core.layout import Layout, Tiers, grouped, layouts
 from wnodes_engine.core.ledger import Ledger
-
-Tiers = Sequence[Sequence[int]]
-"""Node classes that may be used, the preferred ones first."""
 
 
 def place(ledger: Ledger, claim: Claim, now: int, avoid: Container[int] = ()) -> Where | None:
@@ -22,7 +20,7 @@ def place(ledger: Ledger, claim: Claim, now: int, avoid: Container[int] = ()) ->
     """
     farm, part = ledger.farm, claim.part
     tiers = open_tiers(ledger, claim, now)
-    if claim.parts == 1 and not claim.spread and not avoid and not claim.placed:
+    if claim.parts == 1 and not (claim.spread or claim.over >= 0 or avoid or claim.placed):
         for kinds in tiers:
             node = farm.tightest(part, kinds)
             if node >= 0:
@@ -30,8 +28,12 @@ def place(ledger: Ledger, claim: Claim, now: int, avoid: Container[int] = ()) ->
         return None
     if sum(farm.free_cores[kind] for kinds in tiers for kind in kinds) < part.cores * claim.parts:
         return None
-    candidates = _candidates(ledger, claim, tiers, avoid)
-    return choose(candidates, claim.parts, claim.spread, allowances_of(ledger, claim))
+    candidates = _candidates(ledger, claim, avoid)
+    for layout in layouts(ledger, claim, tiers, farm.free_cores):
+        where, left = choose(layout, candidates, claim.parts, claim.spread, allowances_of(ledger, claim))
+        if not left:
+            return tuple(where)
+    return None
 
 
 def open_tiers(ledger: Ledger, claim: Claim, now: int) -> Tiers:
@@ -67,13 +69,20 @@ def place_with(
     avoid: Container[int],
     allowances: dict[int, int],
 ) -> Where | None:
-    """Choose as `place` does, on a farm on which these nodes have so much free instead."""
+    """Choose as `place` does, on a farm on which these nodes have so much free instead.
+
+    `allowances` say how many parts each quota for some nodes still admits.
+    """
     farm, part, sign = ledger.farm, claim.part, -1 if claim.spread else 1
+    free_cores = farm.free_cores.copy()
+    for node, left in free.items():
+        if farm.up[node]:
+            free_cores[farm.class_of[node]] += max(0, left[0]) - max(0, farm.cores[node])
 
     def rank(node: int, left: Free) -> tuple[int, int, int, int]:
         return max(0, left[2]), sign * max(0, left[0]), sign * max(0, left[1]), node
 
-    def tier(kinds: Sequence[int]) -> Iterator[Candidate]:
+    def candidates(kinds: Sequence[int]) -> Iterator[Candidate]:
         changed = sorted(
             rank(node, left)
             for node, left in free.items()
@@ -87,27 +96,39 @@ def place_with(
         for *_, node in merge(changed, others):
             yield node, fit(part, *free.get(node) or farm.free(node)), ledger.metered[farm.class_of[node]]
 
-    tiers = (tier(kinds) for kinds in open_tiers(ledger, claim, now))
-    return choose(tiers, claim.parts, claim.spread, allowances)
+    for layout in layouts(ledger, claim, open_tiers(ledger, claim, now), free_cores):
+        where, short = choose(layout, candidates, claim.parts, claim.spread, allowances.copy())
+        if not short:
+            return tuple(where)
+    return None
 
 
 Candidate = tuple[int, int, frozenset[int]]
 """A node, how many parts fit there, and the meters of the quotas for nodes that count it."""
 
 
+Candidates = Callable[[Sequence[int]], Iterable[Candidate]]
+"""The nodes of some classes that fit a part, in the order in which they are to be taken."""
+
+
 def choose(
-    tiers: Iterable[Iterable[Candidate]], count: int, spread: bool, allowances: dict[int, int]
-) -> Where | None:
-    """Take `count` parts from the candidates of each tier in turn, or None where there are too few.
+    layout: Layout, candidates: Candidates, count: int, spread: bool, allowances: dict[int, int]
+) -> tuple[list[tuple[int, int]], int]:
+    """Where as many as possible of `count` parts go by this layout, and how many are left over.
 
     `allowances` says how many parts each quota for some nodes still admits; it is used up.
     """
     where: list[tuple[int, int]] = []
-    for tier in tiers:
-        count -= (_spread if spread else _pack)(tier, count, allowances, where)
+    if len(layout.hands) == 1:
+        tiers: Iterable[Sequence[int]] = chain(layout.hands[0], layout.rest)
+    else:
+        count -= _deal(layout.hands, candidates, count, allowances, where)
+        tiers = layout.rest
+    for kinds in tiers:
         if not count:
-            return tuple(where)
-    return None
+            break
+        count -= (_spread if spread else _pack)(candidates(kinds), count, allowances, where)
+    return where, count
 
 
 def _pack(
@@ -129,17 +150,54 @@ def _spread(
     tier: Iterable[Candidate], count: int, allowances: dict[int, int], where: list[tuple[int, int]]
 ) -> int:
     """Deal the parts out in rounds, as cards are; returns how many were placed."""
+    dealt: dict[int, int] = {}
+    for node in islice(_rounds(tier, count, allowances), count):
+        dealt[node] = dealt.get(node, 0) + 1
+    where.extend(dealt.items())
+    return sum(dealt.values())
+
+
+def _rounds(tier: Iterable[Candidate], count: int, allowances: dict[int, int]) -> Iterator[int]:
+    """The node of each part in turn, of up to `count`: one to every node before any gets a second."""
     nodes = list(islice(tier, count)) if not allowances else list(tier)
-    dealt = dict.fromkeys((node for node, _, _ in nodes), 0)
-    left, dealing = count, True
-    while left and dealing:
-        dealing = False
+    dealt = 0
+    while nodes:
         for node, fits, meters in nodes:
-            if left and dealt[node] < fits and _allow(1, meters, allowances):
-                dealt[node] += 1
-                left -= 1
-                dealing = True
-    where.extend((node, parts) for node, parts in dealt.items() if parts)
+            if fits > dealt and _allow(1, meters, allowances):
+                yield node
+        dealt += 1
+        nodes = [
+            candidate
+            for candidate in nodes
+            if candidate[1] > dealt and all(allowances.get(meter, 1) for meter in candidate[2])
+        ]
+
+
+def _deal(
+    hands: Sequence[Tiers],
+    candidates: Candidates,
+    count: int,
+    allowances: dict[int, int],
+    where: list[tuple[int, int]],
+) -> int:
+    """Give each part to the hand that has the fewest, the first of equals; returns how many were placed."""
+    givers = [
+        chain.from_iterable(_rounds(candidates(kinds), count, allowances) for kinds in tiers)
+        for tiers in hands
+    ]
+    turns = [(0, hand) for hand in range(len(hands))]
+    dealt: dict[int, int] = {}
+    left = count
+    while left and turns:
+        parts, hand = turns[0]
+        node = next(givers[hand], None)
+        if node is None:
+            heappop(turns)
+        else:
+            dealt[node] = dealt.get(node, 0) + 1
+            left -= 1
+            heapreplace(turns, (parts + 1, hand))
+    where.extend(dealt.items())
     return count - left
 
 
@@ -153,18 +211,16 @@ def _allow(parts: int, meters: frozenset[int], allowances: dict[int, int]) -> in
     return parts
 
 
-def _candidates(
-    ledger: Ledger, claim: Claim, tiers: Tiers, avoid: Container[int]
-) -> Iterator[Iterator[Candidate]]:
-    """By tier, in the order of preference: the nodes that fit."""
+def _candidates(ledger: Ledger, claim: Claim, avoid: Container[int]) -> Candidates:
+    """What gives the nodes of some classes that fit a part now, but for those in `avoid`."""
     farm, part = ledger.farm, claim.part
 
-    def tier(kinds: Sequence[int]) -> Iterator[Candidate]:
+    def of(kinds: Sequence[int]) -> Iterator[Candidate]:
         for node in farm.in_order(part, kinds, claim.spread):
             if node not in avoid:
                 yield node, farm.fit(node, part), ledger.metered[farm.class_of[node]]
 
-    return (tier(kinds) for kinds in tiers)
+    return of
 
 
 def allowances_of(ledger: Ledger, claim: Claim) -> dict[int, int]:
@@ -180,10 +236,11 @@ def allowances_of(ledger: Ledger, claim: Claim) -> dict[int, int]:
 
 def count_room(ledger: Ledger, claim: Claim, now: int) -> int:
     """How many of the claim's parts have room now, at most all of them."""
-    room, allowances = 0, allowances_of(ledger, claim)
-    for tier in _candidates(ledger, claim, open_tiers(ledger, claim, now), ()):
-        room += _pack(tier, claim.parts - room, allowances, [])
-        if room == claim.parts:
+    room, candidates = 0, _candidates(ledger, claim, ())
+    for layout in layouts(ledger, claim, open_tiers(ledger, claim, now), ledger.farm.free_cores):
+        _, left = choose(layout, candidates, claim.parts, claim.spread, allowances_of(ledger, claim))
+        room = max(room, claim.parts - left)
+        if not left:
             break
     return room
 
@@ -191,10 +248,18 @@ def count_room(ledger: Ledger, claim: Claim, now: int) -> int:
 def room_when_empty(ledger: Ledger, claim: Claim, allowances: dict[int, int]) -> int:
     """How many of the claim's parts, at most all, the configured farm could hold, empty and every node up.
 
-    `allowances` are what quotas for nodes leave, by meter; they are used up.
+    `allowances` are what quotas for nodes leave, by meter.
     """
-    farm, left = ledger.farm, claim.parts
-    allowed = {kind for kinds in ledger.tiers(claim.rules) for kind in kinds}
+    tiers = ledger.tiers(claim.rules)
+    if claim.over < 0 or not ledger.policy.checked.places[claim.over].in_one:
+        return _room_on(ledger, claim, tiers, allowances)
+    groups, _ = grouped(ledger, claim.over, tiers)
+    return max(_room_on(ledger, claim, group, allowances) for group in groups)
+
+
+def _room_on(ledger: Ledger, claim: Claim, tiers: Tiers, allowances: dict[int, int]) -> int:
+    farm, left, allowances = ledger.farm, claim.parts, allowances.copy()
+    allowed = {kind for kinds in tiers for kind in kinds}
     for i, node in enumerate(farm.nodes):
         if farm.class_of[i] in allowed:
             fits = fit(claim.part, node.cores, node.memory, node.gpus, node.disk)

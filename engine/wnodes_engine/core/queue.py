@@ -20,8 +20,8 @@ from wnodes_engine.core.claim import Claim, asks_of, priority_at
 from wnodes_engine.core.farm import Part
 from wnodes_engine.values import Request
 
-Shape = tuple[Part, int, int, bool]
-"""What decides whether there is room (downtimes aside): part, count, node rules met, and spread."""
+Shape = tuple[Part, int, int, bool, int]
+"""What decides whether there is room (downtimes aside): part, count, node rules met, its layout."""
 
 Lane = tuple[Shape, tuple[str, ...], int, tuple[tuple[int, int], ...], int, int, tuple[Any, ...]]
 """What the classes of one track have in common: shape, accounts, base priority, growth, size, and what the
@@ -36,7 +36,7 @@ Hold = tuple[int, str | int, int]
 
 def shape_of(claim: Claim) -> Shape:
     """What decides whether there is room for the claim."""
-    return claim.part, claim.parts, claim.rules, claim.spread
+    return claim.part, claim.parts, claim.rules, claim.spread, claim.over
 
 
 class Waiter:

@@ -16,7 +16,7 @@ from wnodes_engine.core.claim import Claim
 from wnodes_engine.core.farm import Part, Where, fit
 from wnodes_engine.core.ledger import HS23, Allocation, Ledger
 from wnodes_engine.core.limits import full_in, placed_over
-from wnodes_engine.core.placement import choose, open_tiers, place
+from wnodes_engine.core.placement import place, place_with
 from wnodes_engine.core.tree import ShareTree
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def reserve(ledger: Ledger, claim: Claim, now: int) -> Reservation | None:
             entry = next(endings, None)
         if nodes.enough() and full_in(tree, claim) < 0:
             free = nodes.free()
-            where = _place_then(ledger, claim, start, free)
+            where = place_with(ledger, claim, start, free, (), {})
             if where is not None and not (
                 ledger.policy.tracks_hs23 and ledger.hs23(claim, where) > tree.free(claim.leaf, HS23)
             ):
@@ -150,28 +150,6 @@ class _Nodes:
                     if farm.class_of[node] in self._allowed:
                         self._fits += fit(part, *has) - fit(part, *had)
         self._released.clear()
-
-
-def _place_then(ledger: Ledger, claim: Claim, start: int, free: dict[int, _Free]) -> Where | None:
-    """Choose nodes as `place` does, on the farm as it will be at `start`."""
-    farm, part = ledger.farm, claim.part
-    tiers = []
-    for kinds in open_tiers(ledger, claim, start):
-        found = {node: _free_now(ledger, node) for node in farm.in_order(part, kinds, spread=False)}
-        found.update((node, then) for node, then in free.items() if farm.class_of[node] in kinds)
-        sign = -1 if claim.spread else 1
-        tiers.append(
-            sorted(
-                (then[2], sign * then[0], sign * then[1], node, fit(part, *then))
-                for node, then in found.items()
-                if fit(part, *then)
-            )
-        )
-    metered = ledger.metered
-    candidates = (
-        [(entry[3], entry[4], metered[farm.class_of[entry[3]]]) for entry in tier] for tier in tiers
-    )
-    return choose(candidates, claim.parts, claim.spread, {})
 
 
 def _free_now(ledger: Ledger, node: int) -> _Free:

@@ -230,7 +230,7 @@ class State(Ledger):
 
     def room_when_empty(self, claim: Claim) -> int:
         """How many of the claim's parts, at most all, the farm could hold, empty and every node up."""
-        shape = claim.part, claim.parts, claim.rules
+        shape = claim.part, claim.parts, claim.rules, claim.over
         known = self._feasible.get(shape)
         if known is None:
             if len(self._feasible) > _SHAPES_KNOWN:

@@ -347,9 +347,22 @@ class Builder(ExpressionBuilder):
         return tree.NodeRule(nodes, how.value == "preferred", guard, self.span_of(keyword, how, guard))
 
     def place(
-        self, keyword: Token, kinds: tuple[tree.Name, ...], how: Token, guard: tree.Guard
+        self,
+        keyword: Token,
+        kinds: tuple[tree.Name, ...],
+        how: Token,
+        groups: Clause | None,
+        guard: tree.Guard,
     ) -> tree.Place:
-        return tree.Place(kinds, how.value == "spread", guard, self.span_of(keyword, how, guard))
+        named, in_one = (groups.value, groups.word == "one") if groups else ((), False)
+        span = self.span_of(keyword, how, groups, guard)
+        return tree.Place(kinds, how.value == "spread", named, in_one, guard, span)
+
+    def over(self, keyword: Token, *groups: tree.Name) -> Clause:
+        return Clause("over", groups, self.span_of(keyword, groups))
+
+    def in_one(self, keyword: Token, *groups: tree.Name) -> Clause:
+        return Clause("one", groups, self.span_of(keyword, groups))
 
     def downtime(
         self, keyword: Token, begin: tree.Text, finish: tree.Text, nodes: tree.Nodes

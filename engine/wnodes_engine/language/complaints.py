@@ -35,7 +35,7 @@ STATEMENTS: Final = {
     "DURING": "during WINDOW { … }",
     "GROUP": 'group NAME = nodes "pattern*"',
     "NODES": 'nodes "pattern*" only|preferred when CONDITION',
-    "PLACE": "place KIND, … spread|pack [when CONDITION]",
+    "PLACE": "place KIND, … spread|pack [over GROUP, …|in one of GROUP, …] [when CONDITION]",
     "DOWNTIME": 'downtime "2026-12-03 06:00" to "2026-12-04 18:00" on nodes "pattern*"',
     "ROUTE": "route KIND, … to TARGET [through BACKEND] [queue …] [account …] [when CONDITION]",
 }
@@ -353,6 +353,6 @@ _PRIMARY: Final = frozenset(
 _SOFT: Final = frozenset({
     "SHARE", "PRIORITY", "GROUP", "QUEUE", "IMAGE", "ACCOUNT", "FLAVOUR", "AGE", "SIZE", "WEIGHT",
     "WAITED", "CORES", "MEMORY", "GPUS", "DISK", "HS23", "WAIT", "STRICT", "BEST", "EFFORT", "SPREAD",
-    "PACK", "PREFERRED", "NATIVE", "NOMINAL",
+    "PACK", "OVER", "ONE", "PREFERRED", "NATIVE", "NOMINAL",
 })  # fmt: skip
 """The words that are also names, as in the rule `name` of the grammar."""

@@ -436,10 +436,12 @@ class NodeRule(Struct, frozen=True, gc=False):
 
 
 class Place(Struct, frozen=True, gc=False):
-    """`place pool spread`, `place job pack when cores > 8`."""
+    """`place pool spread over rackA, rackB`, `place job pack in one of islandA, islandB when count > 1`."""
 
     kinds: tuple[Name, ...]
     spread: bool
+    groups: tuple[Name, ...]
+    in_one: bool
     guard: Guard
     span: Span
 
