@@ -60,6 +60,7 @@ statement = st.one_of(
     st.builds("preempt {} for {} when {} by delete\n".format, names, names, expression),
     st.builds("route {} to farm queue {} when {}\n".format, names, texts, expression),
     st.builds("place {} spread when {}\n".format, names, expression),
+    st.builds("group g = nodes {}\nplace job pack over g, {}\n".format, texts, names),
     st.builds("downtime {} to {} on nodes {}\n".format, texts, texts, names),
 )
 

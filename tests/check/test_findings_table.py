@@ -27,7 +27,7 @@ def whole(fragment: str) -> str:
 
 
 AT_SITE = {"W111"}
-"""What only the nodes of a site can show: `test_site.py`."""
+"""What only the nodes of a site can show: see the tests of the command."""
 
 MISTAKES = [
     # Names.

@@ -126,3 +126,37 @@ def test_checking_without_a_site_loads_no_reader_of_documents(tmp_path: Path) ->
     )
     shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert shown.stdout.endswith("no findings\n[]\n")
+
+
+FARM = """nodes:
+  - {name: "wn[1-4]", cores: 8, memory: 1GiB, properties: [ssd]}
+  - {name: wn5, cores: 8, memory: 1GiB, properties: [ssd, ib]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("groups", "said"),
+    [
+        ('group g = nodes "wn[1-3]"\ngroup h = nodes "wn[4-9]"\n', "no findings"),
+        ('group g = nodes "wn*"\ngroup h = nodes "vm*"\n', "warning[W111]: no node of the site is in `h`"),
+        (
+            'group g = nodes with "ssd"\ngroup h = nodes with "ib"\n',
+            "error[E173]: `g` and `h` overlap: node wn5 is in both",
+        ),
+        ('group g = nodes "wn1*"\ngroup h = nodes "wn?5", "wn4"\n', "no findings"),
+    ],
+)
+def test_groups_are_looked_at_on_the_nodes_of_the_site(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], groups: str, said: str
+) -> None:
+    written(tmp_path, FARM, "farm.yaml")
+    site = written(tmp_path, "name: x\ntimezone: UTC\nfarm: farm.yaml\n", "site.yaml")
+    policy = written(tmp_path, SOUND + groups + "place pool spread over g, h\n")
+    main(["check", policy, "--site", site])
+    assert said in capsys.readouterr().out
+
+
+def test_a_farm_that_cannot_be_read_is_a_finding(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    site = written(tmp_path, "name: x\ntimezone: UTC\nfarm: farm.yaml\n", "site.yaml")
+    assert main(["check", written(tmp_path, SOUND), "--site", site]) == 1
+    assert "farm.yaml" in capsys.readouterr().out

@@ -78,6 +78,7 @@ MISTAKES = [
     ('allow "x"', "E015", "1:1", "there is no `allow`", "whatever no `deny` matches is admitted"),
     ("frobnicate", "E015", "1:1", "`frobnicate` does not begin a statement",
      "statements begin with one of assign,"),
+    ("place pool spread ovr a", "E015", "1:19", "`ovr` is not known here", "did you mean `over`?"),
     ("place pool spred", "E015", "1:12", "`spred` is not known here", "did you mean `spread`?"),
     ("order a by agee", "E015", "1:12", "`agee` is not known here", "did you mean `age`?"),
     ("order any by fairshare of user halflife 7d", "E015", "1:32", "`halflife` is not known here",

@@ -124,6 +124,10 @@ CONSTRUCTS = {
     "place job pack when cores > 8": (
         "Place(kinds=[job] guard=Guard(when=Compare(op='>' left=cores right=8)))"
     ),
+    "place pool spread over a, b unless x": (
+        "Place(kinds=[pool] spread groups=[a, b] guard=Guard(unless=x))"
+    ),
+    "place job pack in one of over, one": "Place(kinds=[job] groups=[over, one] in_one guard=Guard())",
     'downtime "2026-12-03" to "2026-12-04 18:00" on nodes "r1*"': (
         'Downtime(begin="2026-12-03" finish="2026-12-04 18:00" nodes=Nodes(patterns=["r1*"]))'
     ),

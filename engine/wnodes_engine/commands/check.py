@@ -59,7 +59,7 @@ def _check(files: list[str], site_file: str | None) -> tuple[list[Finding], dict
         except DocumentError as error:
             findings += error.findings
             texts |= error.texts
-            usable = False
+            usable = site is not None
     for file in dict.fromkeys(files):
         program = load(file)
         texts |= program.texts

@@ -188,6 +188,8 @@ def _never(state: State, claim: Claim) -> list[Reason]:
         message = f"no node that may take it is large enough for {_parts(claim)}"
         if claim.parts > 1:
             message = f"the nodes that may take it, all empty, hold {room} of {_parts(claim)}"
+            if (groups := _one_of(state, claim)) is not None:
+                message = f"none of {groups} holds more than {room} of {_parts(claim)}, even when empty"
         reasons.append(_short_of_parts(Code.NEVER_NODE, message, room, claim.parts))
     return reasons
 
@@ -305,9 +307,17 @@ def _no_node(state: State, claim: Claim, now: int) -> Reason:
         message = f"the quotas for its nodes leave room for {room} of {_parts(claim)}"
     elif claim.parts == 1:
         message = f"no node that may take it has {_parts(claim)} free now"
+    elif (groups := _one_of(state, claim)) is not None:
+        message = f"none of {groups} has room for more than {room} of {_parts(claim)} now"
     else:
         message = f"the nodes that may take it have room for {room} of {_parts(claim)} now"
     return _short_of_parts(Code.NODE, message, room, claim.parts)
+
+
+def _one_of(state: State, claim: Claim) -> str | None:
+    """The groups of nodes of which one has to hold all parts; None where they may stand anywhere."""
+    rule = state.policy.checked.places[claim.over] if claim.over >= 0 else None
+    return ", ".join(group.name for group in rule.groups) if rule is not None and rule.in_one else None
 
 
 def _short_of_parts(code: Code, message: str, room: int, wanted: int) -> Reason:
