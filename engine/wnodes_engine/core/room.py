@@ -41,7 +41,8 @@ class Room:
                 self._fits += farm.fit(node, claim.part)
         self._settled = self._fits >= claim.parts
         """Whether the nodes have room without any victim: then these are looked at in the end only."""
-        self.plain = not claim.placed and not ledger.policy.tracks_hs23
+        in_one = claim.over >= 0 and ledger.policy.checked.places[claim.over].in_one
+        self.plain = not (claim.placed or ledger.policy.tracks_hs23 or in_one)
         """Whether it does not matter which nodes it gets, as long as it gets some."""
         self._taken: dict[str, tuple[Allocation, Given]] = {}
 
