@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
 import pytest
+from bench import loop
+from bench.peers.entrants import ENTRANTS
 from bench.scenes import CALLS
 from pytest_benchmark.fixture import BenchmarkFixture
 
@@ -16,7 +18,8 @@ class Measure(Protocol):
     """Runs `function` in rounds, each of which does the measured thing `calls` times; the last result.
 
     `against` names the benchmark of the same run that this one is shown in proportion to. With `prepare`,
-    each of the `rounds` works on what that has made.
+    each of the `rounds` works on what that has made. `cell` is the row and the column of those that make up
+    a table of their own.
     """
 
     def __call__(
@@ -27,6 +30,7 @@ class Measure(Protocol):
         against: str | None = None,
         rounds: int | None = None,
         prepare: Callable[[], Any] | None = None,
+        cell: tuple[str, int] | None = None,
     ) -> T: ...
 
 
@@ -39,14 +43,18 @@ def measure(benchmark: BenchmarkFixture) -> Measure:
         against: str | None = None,
         rounds: int | None = None,
         prepare: Callable[[], Any] | None = None,
+        cell: tuple[str, int] | None = None,
     ) -> T:
-        benchmark.extra_info["calls"] = calls
-        benchmark.extra_info["against"] = against
+        benchmark.extra_info |= {"calls": calls, "against": against, "cell": cell}
+        before = loop.timed() if benchmark.enabled else 0
         if rounds is None:
             result: T = benchmark(function)
         else:
             setup: Any = None if prepare is None else lambda: ((prepare(),), {})
             result = benchmark.pedantic(function, setup=setup, rounds=rounds)
+        if benchmark.enabled:
+            # The machine is not equally fast all the time: the loop is run beside each benchmark.
+            benchmark.extra_info["loop"] = (before + loop.timed()) / 2
         return result
 
     return run
@@ -56,3 +64,11 @@ def measure(benchmark: BenchmarkFixture) -> Measure:
 def quick(benchmark: BenchmarkFixture) -> bool:
     """Whether nothing is measured, so that less will do."""
     return not benchmark.enabled
+
+
+def pytest_benchmark_update_json(output_json: dict[str, Any]) -> None:
+    """Write beside the results who was there to be compared: the version, or None."""
+    output_json["entrants"] = {
+        entrant.name: {"package": entrant.package or "wnodes", "version": entrant.version()}
+        for entrant in ENTRANTS
+    }

@@ -151,7 +151,7 @@ def decisions(bench: Bench) -> Iterator[Figure]:
     except RunError as error:
         yield Figure("decisions", "", str(error), False)
         return
-    rows = table.read(results)
+    rows = table.read(results).rows
     for name in ("test_a_decision_that_starts", "test_a_wait_with_no_memory_left[10 rules]"):
         row = rows[name]
         yield Figure(f"{table.title(name)}, median", "15 µs", f"{row.median:.1f} µs", row.median < 15)

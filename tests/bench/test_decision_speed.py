@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from bench.conftest import Measure
+from bench.loop import STEPS, count_words
 from bench.scenes import DAY, GIB, NODES, NOW, checked, jobs, load, policy, state
 from oracle.interpreter import Oracle
 from wnodes_engine.core import State, decide
@@ -21,15 +22,7 @@ def all_of(farm: State, requests: list[Request]) -> Callable[[], list[Decision]]
 
 def test_the_plain_loop(measure: Measure) -> None:
     """The machine's own speed: the same few steps of Python, whatever becomes of the project."""
-    words = [f"word{n % 7}" for n in range(1000)]
-
-    def count() -> dict[str, int]:
-        counts: dict[str, int] = {}
-        for n, word in enumerate(words):
-            counts[word] = counts.get(word, 0) + n * 3 % 7
-        return counts
-
-    assert sum(measure(count).values()) == 2999
+    assert sum(measure(count_words, calls=STEPS).values()) == 2999
 
 
 def test_a_decision_that_starts(measure: Measure) -> None:
