@@ -81,7 +81,7 @@ def _row(entry: dict[str, Any]) -> Row:
 
 
 def table(rows: dict[str, Row]) -> str:
-    """The rows as text; `loops` is the ratio to a step of plain Python, so to the machine's speed just then."""
+    """The rows as text; `loops` is the ratio to a step of plain Python at that moment."""
     lines = [f"{'one call of':<46} {'median':>13} {'best':>13} {'rounds':>6} {'loops':>10}  in proportion"]
     for row in rows.values():
         loops = f"{row.loops:,.0f}" if row.loops else "–"
@@ -93,7 +93,7 @@ def table(rows: dict[str, Row]) -> str:
 
 
 def matrix(results: Results) -> str:
-    """What everybody takes for the rules of one request, in µs: a row each, a column for each number of rules."""
+    """What everybody takes for the rules of one request, in µs: a row each, a column for each size."""
     sizes = sorted({count for _, count in results.cells})
     head = "".join(f"{count:>{COLUMN},}" for count in sizes)
     lines = [f"{'µs for one request, by the number of rules':<46}{head}  package"]
