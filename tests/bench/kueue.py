@@ -42,7 +42,10 @@ class Class:
 
 @dataclass(frozen=True)
 class Load:
-    """One of their two loads. `theirs` is the mean time to admission by class that they publish, in seconds."""
+    """One of their two loads.
+
+    `theirs` is the mean time to admission by class that they publish, in seconds; `their_speed` in jobs/s.
+    """
 
     name: str
     cohorts: int
@@ -86,7 +89,9 @@ def policy(load: Load) -> str:
     lines = [f'policy kueue "{load.cohorts} cohorts of {load.queues} queues"']
     for cohort in range(load.cohorts):
         lines.append(f"share c{cohort} {load.queues * NOMINAL} cores borrow none {{")
-        lines += [f"    share q{queue} {NOMINAL} cores borrow {BORROWED} cores" for queue in range(load.queues)]
+        lines += [
+            f"    share q{queue} {NOMINAL} cores borrow {BORROWED} cores" for queue in range(load.queues)
+        ]
         lines.append("}")
     names = [(cohort, queue) for cohort in range(load.cohorts) for queue in range(load.queues)]
     lines += [f'assign c{cohort}.q{queue} when group == "c{cohort}.q{queue}"' for cohort, queue in names[:-1]]
