@@ -1,10 +1,21 @@
 # Everything here sets up what it needs by itself: a virtual environment in .venv, made once.
+SHELL       := bash
+.SHELLFLAGS := -eu -o pipefail -c
+
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+PEERS  := $(VENV)/.peers
+CURVES := $(VENV)/.curves
 
-.PHONY: demo test lint types check bench figures clean
+# What is measured runs with the same hashes each time. What it prints, all of it, is kept for the document.
+MEASURE = PYTHONHASHSEED=0 PYTHONPATH=tests $(BIN)/python -m
+keep    = @mkdir -p .benchmarks; { $(MEASURE) bench.machine; echo; $(MEASURE) $(2); } \
+              | tee .benchmarks/.$(1)$(if $(3),,; mv .benchmarks/.$(1) .benchmarks/$(1))
+
+.PHONY: demo test lint types check bench bench-gate bench-expected figures kueue growth curves profile \
+        performance document clean
 
 demo: $(READY)          ## run the main job: a policy, a daemon, thousands of requests, decisions
 	$(BIN)/python demo/demo.py $(DEMO)
@@ -21,14 +32,37 @@ types: $(READY)
 check: $(READY)
 	$(BIN)/pytest --numprocesses=auto
 
-bench: $(READY)         ## measure, and print the tables
+bench: $(PEERS)         ## measure call by call, beside other engines, and print the tables
 	@mkdir -p .benchmarks
 	PYTHONHASHSEED=0 $(BIN)/python -m pytest tests/bench --benchmark-enable --benchmark-only --benchmark-quiet \
 	    --benchmark-timer=time.process_time --benchmark-json=.benchmarks/latest.json
-	@$(BIN)/python tests/bench/table.py .benchmarks/latest.json
+	$(call keep,bench.txt,bench.table .benchmarks/latest.json)
+
+bench-gate: bench       ## measure, and fail where a ratio to the plain loop has grown by more than 25 %
+	@$(MEASURE) bench.gate $(GATE)
+
+bench-expected:         ## expect from now on what the last `make bench` has measured
+	@$(MEASURE) bench.gate --write
 
 figures: $(READY)       ## measure what the project promises, and print a table; TRACE=LOG.swf.gz is a log of yours
-	PYTHONHASHSEED=0 PYTHONPATH=tests $(BIN)/python -m bench.figures $(if $(TRACE),--trace $(TRACE)) $(FIGURES)
+	$(call keep,figures.md,bench.figures $(if $(TRACE),--trace $(TRACE)) $(FIGURES),$(FIGURES))
+
+kueue: $(READY)         ## run the load of Kueue's performance test in simulated time
+	$(call keep,kueue.md,bench.kueue)
+
+growth: $(READY)        ## measure how times grow; GROWTH="--waiting 100000 --limit 20" is shorter
+	$(call keep,growth.md,bench.growth $(GROWTH))
+
+curves: $(CURVES)       ## draw what `make bench growth` has measured into docs/performance/
+	@$(MEASURE) bench.pictures $(PICTURES)
+
+profile: $(READY)       ## sample where the time goes
+	$(call keep,profile.md,bench.hotspots)
+
+performance: bench kueue growth curves profile figures document  ## all that docs/performance.md shows
+
+document: $(READY)      ## paste what has been measured into docs/performance.md
+	@$(MEASURE) bench.document
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -36,6 +70,15 @@ $(READY): pyproject.toml
 	@$(PYTHON) -m venv $(VENV) 2>/dev/null || { rm -rf $(VENV); .ci/python-venv && $(PYTHON) -m venv $(VENV); }
 	@echo "setting up $(VENV) (once) ..."
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[daemon,test,dev]'
+	@touch $@
+
+$(PEERS): $(READY)
+	@echo "installing the engines that are measured beside ours (once) ..."
+	@PYTHONPATH=tests $(BIN)/python -m bench.peers.install
+	@touch $@
+
+$(CURVES): $(READY)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[curves]'
 	@touch $@
 
 clean:

@@ -7,8 +7,6 @@ work on the machine hardly changes; those by the clock stand beside them.
 from __future__ import annotations
 
 import json
-import os
-import platform
 import statistics
 import sys
 import tempfile
@@ -209,13 +207,6 @@ PARTS: dict[str, Callable[[Bench], Iterator[Figure]]] = {
 }
 
 
-def processor() -> str:
-    """What the machine says that it computes with."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(named, platform.machine())
-
-
 def main() -> int:
     """0 when all of it was measured, whatever was met."""
     parser = ArgumentParser("figures.py", description=__doc__)
@@ -227,8 +218,6 @@ def main() -> int:
     args = parser.parse_args()
     if unknown := [part for part in args.parts if part not in PARTS]:
         parser.error(f"there is no part {unknown[0]!r}: {', '.join(PARTS)}")
-    cores, version = os.cpu_count(), platform.python_version()
-    sys.stdout.write(f"Python {version}, {cores} cores, {processor()}\n\n")
     sys.stdout.write("| figure | target | measured | met |\n|---|---|---|---|\n")
     for part in args.parts or PARTS:
         with tempfile.TemporaryDirectory(prefix="wnodes-") as folder:

@@ -163,7 +163,8 @@ def drive(state: State, load: Load) -> Account:
     """By job: the number of its start, when it came, and its class."""
 
     while arrival is not None or endings:
-        moment = min(arrival[0] if arrival else endings[0][0], endings[0][0] if endings else arrival[0])
+        next_ = [arrival[0]] if arrival is not None else []
+        moment = min(next_ + [ending for ending, _, _ in endings[:1]])
         now = START + moment
         while endings and endings[0][0] == moment:
             _, number, key = heappop(endings)
