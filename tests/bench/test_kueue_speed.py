@@ -18,7 +18,7 @@ def driven(load: Load) -> Account:
     return drive(farm(load), load)
 
 
-def test_a_job_of_kueues_load(measure: Measure, quick: bool) -> None:
+def test_a_job_of_the_kueue_load(measure: Measure, quick: bool) -> None:
     load = replace(BASELINE, cohorts=1, queues=2) if quick else BASELINE
     account = measure(lambda state: drive(state, load), calls=load.jobs, rounds=1, prepare=lambda: farm(load))
     assert account.jobs == load.jobs
