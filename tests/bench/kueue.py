@@ -178,13 +178,21 @@ def drive(state: State, load: Load) -> Account:
             assert state.submit(request, now).outcome is Outcome.WAIT
             waiting[request.id] = came, each
             arrival = next(coming, None)
-        account.passes += 1
-        for start in state.schedule(now):
-            key = start.request.id
-            came, each = waiting.pop(key)
-            account.started += 1
-            runs[key] = account.started, came, each
-            heappush(endings, (moment + each.runtime, account.started, key))
+        again = True
+        while again:
+            moves = state.schedule(now)
+            account.passes += 1
+            for start in moves.starts:
+                key = start.request.id
+                came, each = waiting.pop(key)
+                account.started += 1
+                runs[key] = account.started, came, each
+                heappush(endings, (moment + each.runtime, account.started, key))
+            for preemption in moves.preemptions:
+                _, *waiting[preemption.victim] = runs.pop(preemption.victim)
+                account.pushed_out += 1
+                state.requeue(preemption.victim, now)
+            again = bool(moves.preemptions)  # who room was made for starts in the next pass
     account.seconds = time.process_time() - begun
     return account
 

@@ -10,7 +10,7 @@ from bench.scenes import NOW
 def test_a_crowd_waits_twice_as_much_as_it_runs() -> None:
     state = crowd(1000)
     assert (len(state.waiting), len(state.running), len(state.farm.names)) == (1000, 500, 100)
-    assert state.schedule(NOW) == [], "nobody of the crowd has room"
+    assert state.schedule(NOW).starts == (), "nobody of the crowd has room"
 
 
 def test_three_things_are_measured_of_a_crowd() -> None:

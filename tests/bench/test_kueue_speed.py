@@ -51,6 +51,14 @@ def test_cohorts_lend_each_other_nothing() -> None:
     assert drive(two, one_queue(WIDE)).admissions == {"wide": [0, 20, 40]}
 
 
+def test_a_job_of_low_priority_is_pushed_out_and_runs_again_from_the_beginning() -> None:
+    low = Class("low", count=1, every=10, cores=20, priority=1, runtime=100)
+    high = Class("high", count=1, every=20, cores=20, priority=2, runtime=30)
+    account = driven(one_queue(low, high))
+    assert account.admissions == {"low": [40], "high": [0]}
+    assert (account.pushed_out, account.started, account.ended) == (1, 3, 150)
+
+
 def test_the_report_has_a_row_for_each_class_beside_what_is_published() -> None:
     rows = list(report(BASELINE, driven(replace(BASELINE, cohorts=1, queues=1))))
     assert [row.split("|")[2].strip() for row in rows[:3]] == [
