@@ -17,6 +17,7 @@ from types import CodeType, FrameType
 from typing import Final
 
 import wnodes_engine
+from bench import kueue
 from bench.growth import spoken
 from bench.scenes import CALLS, NODES, NOW, checked, jobs, policy, state
 from wnodes_engine.compile import compile_policy
@@ -112,9 +113,15 @@ def simulation() -> tuple[str, Callable[[], object], int]:
     return f"a job of {len(log):,} simulated", lambda: replay(farm, log, PLAIN.reader(0)), len(log)
 
 
+def preemption() -> tuple[str, Callable[[], object], int]:
+    """The load of Kueue's performance test, which is mostly about who makes room for whom."""
+    farm = kueue.farm(kueue.BASELINE)
+    return "a job of Kueue's load", lambda: kueue.drive(farm, kueue.BASELINE), kueue.BASELINE.jobs
+
+
 def main() -> int:
     """A table for each; 0 in any case."""
-    for scene in (decision, simulation):
+    for scene in (decision, simulation, preemption):
         what, work, times = scene()
         samples, seconds = sampled(work)
         sys.stdout.write("".join(f"{row}\n" for row in rows(what, samples, seconds, times)) + "\n")
