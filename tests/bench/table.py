@@ -15,22 +15,24 @@ COLUMN: Final = 11
 class Row:
     """One benchmark: times of one call in µs, and what it is shown in proportion to.
 
-    `loop` is what one step of the plain loop took beside it, in µs, and None where nobody looked. `cell` is
-    the row and the number of rules of those that make up the table of everybody's rules.
+    `loop` is what one step of the plain loop took beside it, median and best, in µs, and None where nobody
+    looked. `cell` is the row and the number of rules of those that make up the table of everybody's rules.
+    `where` is how pytest finds it.
     """
 
     name: str
+    where: str
     median: float
     best: float
     rounds: int
     against: str | None
-    loop: float | None = None
+    loop: tuple[float, float] | None = None
     cell: tuple[str, int] | None = None
 
     @property
     def loops(self) -> float | None:
-        """How many steps of plain Python take as long."""
-        return self.median / self.loop if self.loop else None
+        """How many steps of plain Python take as long: the median in proportion to the median."""
+        return self.median / self.loop[0] if self.loop else None
 
 
 @dataclass(frozen=True)
@@ -71,11 +73,12 @@ def _row(entry: dict[str, Any]) -> Row:
     calls, step, cell = info["calls"], info.get("loop"), info.get("cell")
     return Row(
         entry["name"],
+        entry["fullname"],
         stats["median"] / calls * 1e6,
         stats["min"] / calls * 1e6,
         stats["rounds"],
         info["against"],
-        None if step is None else step * 1e6,
+        None if step is None else (step["median"] * 1e6, step["min"] * 1e6),
         None if cell is None else (cell[0], cell[1]),
     )
 
