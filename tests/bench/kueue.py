@@ -189,7 +189,8 @@ def drive(state: State, load: Load) -> Account:
                 runs[key] = account.started, came, each
                 heappush(endings, (moment + each.runtime, account.started, key))
             for preemption in moves.preemptions:
-                _, *waiting[preemption.victim] = runs.pop(preemption.victim)
+                _, came, each = runs.pop(preemption.victim)
+                waiting[preemption.victim] = came, each
                 account.pushed_out += 1
                 state.requeue(preemption.victim, now)
             again = bool(moves.preemptions)  # who room was made for starts in the next pass
