@@ -30,7 +30,7 @@ def plain(*nodes: Node) -> State:
 
 def started(state: State, now: int = NOW) -> dict[str, int]:
     """The parts that each start of a pass got, by request."""
-    return {s.request.id: sum(p.parts for p in s.decision.placement) for s in state.schedule(now)}
+    return {s.request.id: sum(p.parts for p in s.decision.placement) for s in state.schedule(now).starts}
 
 
 def parts(decision: Decision) -> int:
@@ -91,7 +91,7 @@ def test_asking_and_starting_come_to_the_same() -> None:
     state = farm("share a 100% assign a otherwise quota for each user: machines <= 7")
     answer = decide(state, pool("r1", 10, 2, cores=3), NOW)
     state.submit(pool("r1", 10, 2, cores=3), NOW)
-    (start,) = state.schedule(NOW)
+    (start,) = state.schedule(NOW).starts
     assert start.decision == answer
 
 

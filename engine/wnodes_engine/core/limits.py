@@ -105,6 +105,5 @@ def quota_states(
         else:
             asked = least_hs23(ledger, claim)
         entries.append((meter, key, ledger.meters[meter].get(key, 0), asked, ledger.bounds[meter]))
-    if claim.hours or claim.placed:
-        entries.sort(key=lambda entry: entry[0])
+    entries.sort(key=lambda entry: entry[0])  # as the quotas are written
     return entries

@@ -50,6 +50,7 @@ def denials(state: State, claim: Claim | None, refusals: list[Refusal], now: int
         return tuple(reasons)
     reasons += _never(state, claim)
     placed = claim.placed and place(state, claim, now) is not None
+    over: list[tuple[int, Reason]] = []
     for meter, key, held, asked, bound in quota_states(state, claim, now, None):
         spec = state.policy.meters[meter]
         if spec.quota is None:
@@ -58,14 +59,15 @@ def denials(state: State, claim: Claim | None, refusals: list[Refusal], now: int
             continue  # its parts have gone elsewhere
         ever = state.ever_bounds[meter] * (_HOUR if spec.window else 1)
         if asked > ever and spec.quota.nodes is None:
-            reasons.append(_over(state, spec, key, 0, asked, ever, alone=_asks(claim)))
+            over.append((meter, _over(state, spec, key, 0, asked, ever, alone=_asks(claim))))
         elif held + asked > bound and spec.quota.denies:
-            reasons.append(_over(state, spec, key, held, asked, bound))
+            over.append((meter, _over(state, spec, key, held, asked, bound)))
     for meter, key in claim.waits:
         spec, bound = state.policy.meters[meter], state.bounds[meter]
         if state.meters[meter].get(key, 0) + 1 > bound:
-            reasons.append(_over(state, spec, key, state.meters[meter].get(key, 0), 1, bound))
-    return tuple(reasons)
+            over.append((meter, _over(state, spec, key, state.meters[meter].get(key, 0), 1, bound)))
+    over.sort(key=lambda entry: entry[0])  # as the quotas are written
+    return (*reasons, *(reason for _, reason in over))
 
 
 def waits(state: State, claim: Claim, request: Request, where: Where | None, now: int) -> tuple[Reason, ...]:
