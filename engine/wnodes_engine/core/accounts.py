@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Final
 
-from wnodes_engine.core.averages import AVERAGE_BITS, roll
+from wnodes_engine.core.averages import AVERAGE_BITS, rolled
 from wnodes_engine.language.vocabulary import RESOURCES
 
 Asks = tuple[tuple[int, int], ...]
@@ -26,8 +27,7 @@ class Account:
 
     def averages(self, tick: int, half_life: int) -> list[int]:
         """The averages at the tick, in 2^-20 of each unit."""
-        ticks = tick - self.tick
-        return [roll(a, h, ticks, half_life) for a, h in zip(self.average, self.held, strict=True)]
+        return rolled(self.average, self.held, tick - self.tick, half_life)
 
     def charge(self, asks: Asks, sign: int, tick: int, half_life: int) -> None:
         """Hold so much more (or less, by the sign) from this tick on."""
@@ -39,11 +39,59 @@ class Account:
             held[resource] += ask * sign
 
 
-def ratio(averages: list[int], amounts: list[int], asks: Asks = ()) -> int:
+class ShareAverages:
+    """What each share's subtree holds on average.
+
+    What it holds now is what the share tree says, less what that expects.
+    """
+
+    __slots__ = ("_averages", "_expected", "_half_lives", "_held", "_ticks")
+
+    def __init__(self, held: Sequence[Sequence[int]], half_lives: Sequence[int]) -> None:
+        """`held` is the share tree's, by resource and share; half-lives in seconds, by share."""
+        self._held = held
+        self._half_lives = half_lives
+        self._averages = [[0] * len(RESOURCES) for _ in half_lives]
+        self._ticks = [0] * len(half_lives)
+        self._expected = [[0] * len(half_lives) for _ in RESOURCES]
+
+    def settle(self, path: Iterable[int], tick: int) -> None:
+        """What these shares hold is about to change: what they have held until now goes into the averages."""
+        for share in path:
+            if tick > self._ticks[share]:
+                self._averages[share] = self.at(share, tick)
+                self._ticks[share] = tick
+
+    def at(self, share: int, tick: int) -> list[int]:
+        """The averages of one share at the tick, in 2^-20 of each unit."""
+        ticks = tick - self._ticks[share]
+        if ticks <= 0:
+            return self._averages[share]
+        held = [
+            amounts[share] - expected[share]
+            for amounts, expected in zip(self._held, self._expected, strict=True)
+        ]
+        return rolled(self._averages[share], held, ticks, self._half_lives[share])
+
+    def expect(self, path: Iterable[int], asks: Asks, sign: int) -> None:
+        """The share tree is charged for what these shares do not hold yet, or, -1, hold still."""
+        for resource, ask in asks:
+            expected = self._expected[resource]
+            for share in path:
+                expected[share] += ask * sign
+
+    def restore(self, share: int, resource: int, average: int, tick: int) -> None:
+        """Take up a past average, in 2^-20 of the unit, as of that tick."""
+        self.settle((share,), tick)
+        self._ticks[share] = tick
+        self._averages[share][resource] = average
+
+
+def ratio(averages: Sequence[int], amounts: Sequence[int], asks: Asks = ()) -> int:
     """The largest of average ÷ amount over the resources, in 2^-20; an amount of nothing comes last."""
     wanted = averages
     if asks:
-        wanted = averages.copy()
+        wanted = list(averages)
         for resource, ask in asks:
             wanted[resource] += ask << AVERAGE_BITS
     largest = 0

@@ -7,6 +7,7 @@ a(k+n) = h + (a(k) - h) · 2^(-60·n/H), as in Slurm's and Maui's half-life fair
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -62,11 +63,19 @@ def decay(half_life: int, ticks: int) -> int:
     return factor
 
 
+def rolled(averages: Sequence[int], held: Sequence[int], ticks: int, half_life: int) -> list[int]:
+    """The averages `ticks` later, with these amounts (in whole units) held all the while."""
+    if ticks <= 0:
+        return list(averages)
+    factor = decay(half_life, ticks)
+    return [
+        target + ((average - target) * factor >> _BITS)
+        if average != (target := amount << AVERAGE_BITS)
+        else average
+        for average, amount in zip(averages, held, strict=True)
+    ]
+
+
 def roll(average: int, held: int, ticks: int, half_life: int) -> int:
     """The average `ticks` later, with `held` (in whole units) held all the while."""
-    if ticks <= 0:
-        return average
-    target = held << AVERAGE_BITS
-    if average == target:
-        return average
-    return target + ((average - target) * decay(half_life, ticks) >> _BITS)
+    return rolled((average,), (held,), ticks, half_life)[0]

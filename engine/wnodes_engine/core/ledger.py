@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
 from wnodes_engine.check.checked import Portions
-from wnodes_engine.core.accounts import Account
+from wnodes_engine.core.accounts import Asks, ShareAverages
 from wnodes_engine.core.averages import TICK
 from wnodes_engine.core.claim import Claim, priority_at
 from wnodes_engine.core.endings import Endings
@@ -96,9 +96,6 @@ class Ledger:
         self.meters: list[Any] = [Hours(spec.window) if spec.window else {} for spec in policy.meters]
         self.bounds: list[int] = []
         shares = policy.checked.shares
-        self.share_use = [Account() for _ in shares]
-        """What each share's subtree holds, now and on average."""
-        self.half_lives = _half_lives(policy)
         self.time = LocalTime(0, "thu", 0)
         self._minute = -1
         self._zone = ZoneInfo(policy.checked.time_zone)
@@ -106,6 +103,9 @@ class Ledger:
         self.up = self.farm.taking()
         """The capacity of the nodes that are up, by resource: what policies call `farm.cores` and so on."""
         self.tree = ShareTree(shares, self.farm.configured(), self.farm.live())
+        self.averages = ShareAverages(self.tree.held, _half_lives(policy))
+        self._settled = [-1] * len(shares)
+        """By leaf: the tick at which it was charged last."""
 
     # --------------------------------------------------------------- the nodes
 
@@ -186,17 +186,13 @@ class Ledger:
 
     def _charge_placed(self, allocation: Allocation, sign: int) -> None:
         """Charge what depends on the nodes: their benchmark power, and the quotas for them."""
-        claim = allocation.charged
+        claim, where = allocation.charged, allocation.where
         if self.policy.tracks_hs23:
-            power = self.hs23(claim, allocation.where) * sign
-            for share in self.tree.paths[claim.leaf]:
-                self.share_use[share].held[HS23] += power
-        self._charge_limits(claim, allocation.where, sign)
+            self.tree.charge(claim.leaf, ((HS23, self.hs23(claim, where)),), sign)
+        self._count_placed(claim, where, sign)
 
-    def _charge_limits(self, claim: Claim, where: Where, sign: int) -> None:
-        """Charge the share's benchmark power, and the quotas that depend on the nodes."""
-        if self.policy.tracks_hs23:
-            self.tree.charge(claim.leaf, HS23, self.hs23(claim, where) * sign)
+    def _count_placed(self, claim: Claim, where: Where, sign: int) -> None:
+        """Count for the quotas that depend on the nodes."""
         for meter, key, amount in claim.placed:
             _count(self.meters[meter], key, self.placed_amount(meter, amount, where) * sign)
 
@@ -269,12 +265,20 @@ class Ledger:
         self.version += 1
         for node, parts in where:
             self.farm.take(node, claim.part, parts * sign)
-        for resource, ask in claim.asks:
-            self.tree.charge(claim.leaf, resource, ask * sign)
+        asks = claim.asks
+        if self.policy.tracks_hs23:
+            asks = (*asks, (HS23, self.hs23(claim, where)))
+        self.expect(claim.leaf, asks, sign)
         for meter, key, amount in claim.meters:
             _count(self.meters[meter], key, amount * sign)
-        self._charge_limits(claim, where, sign)
+        self._count_placed(claim, where, sign)
         self._commit(claim, sign)
+
+    def expect(self, leaf: int, asks: Asks, sign: int) -> None:
+        """Charge a leaf for what it is to hold, or, -1, is to hold no longer, before it does."""
+        self.version += 1
+        self.tree.charge(leaf, asks, sign)
+        self.averages.expect(self.tree.paths[leaf], asks, sign)
 
     def _charge(self, allocation: Allocation, sign: int, now: int) -> None:
         self.version += 1
@@ -283,11 +287,10 @@ class Ledger:
         for node, parts in allocation.where:
             farm.take(node, claim.part, parts * sign)
             all_up &= farm.up[node]
-        for resource, ask in claim.asks:
-            tree.charge(claim.leaf, resource, ask * sign)
-        uses, half_lives = self.share_use, self.half_lives
-        for share in tree.paths[claim.leaf]:
-            uses[share].charge(claim.asks, sign, tick, half_lives[share])
+        if tick > self._settled[claim.leaf]:
+            self._settled[claim.leaf] = tick
+            self.averages.settle(tree.paths[claim.leaf], tick)
+        tree.charge(claim.leaf, claim.asks, sign)
         if claim.placed or self.policy.tracks_hs23:
             self._charge_placed(allocation, sign)
         meters = self.meters

@@ -100,8 +100,7 @@ def _owe(state: State, victim: Allocation, sign: int) -> None:
     """Take what a victim is to give off its share, and expect it on its nodes; or, -1, no longer."""
     given = victim.given
     if given is not None:
-        state.version += 1
-        given.charge(state.tree, victim.claim.leaf, -sign)
+        state.expect(victim.claim.leaf, given.charged, -sign)
         for node, parts in victim.where:
             left = more(state.owed.get(node, _NOTHING), given.part, parts * sign)
             state.owed[node] = left

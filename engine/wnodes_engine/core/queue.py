@@ -359,6 +359,18 @@ class LeafQueue:
         for fairshare, (name, half_life) in enumerate(zip(claim.accounts, self.half_lives, strict=True)):
             self.account(fairshare, name).charge(claim.asks, sign, tick, half_life)
 
+    def restore(self, of: str, name: str, resource: int, average: int, tick: int) -> None:
+        """Take up a past average, in 2^-20 of the unit, as of that tick. KeyError if no key is `of` that."""
+        keys = [key.of for key in self.order.keys if key.key == "fairshare"]
+        if of not in keys:
+            raise KeyError(of)
+        for fairshare, key in enumerate(keys):
+            if key == of:
+                account = self.account(fairshare, name)
+                account.charge((), 0, tick, self.half_lives[fairshare])
+                account.tick = tick
+                account.average[resource] = average
+
     def account(self, fairshare: int, name: str) -> Account:
         """The account of that name, opened with nothing on it where there is none."""
         accounts = self.accounts[fairshare]

@@ -167,10 +167,9 @@ def _less(free: _Free, part: Part, parts: int) -> _Free:
 
 
 def _charge(ledger: Ledger, tree: ShareTree, claim: Claim, where: Where, sign: int) -> None:
-    for resource, ask in claim.asks:
-        tree.charge(claim.leaf, resource, ask * sign)
+    tree.charge(claim.leaf, claim.asks, sign)
     if ledger.policy.tracks_hs23:
-        tree.charge(claim.leaf, HS23, ledger.hs23(claim, where) * sign)
+        tree.charge(claim.leaf, ((HS23, ledger.hs23(claim, where)),), sign)
 
 
 def place_beside(

@@ -142,14 +142,13 @@ class Law:
         known = self._heights.get(ours)
         if known is None:
             with_request = self._tree.copy()
-            for resource, ask in self._claim.asks:
-                with_request.charge(self._claim.leaf, resource, ask)
+            with_request.charge(self._claim.leaf, self._claim.asks, 1)
             known = self._heights[ours] = height(with_request, ours)
         without = tree.copy()
         given.charge(without, victim.claim.leaf, -1)
         for (resource, share), amount in gone.items():
             if not tree.shares[share].children:
-                without.charge(share, resource, -amount)
+                without.charge(share, ((resource, amount),), -1)
         return height(without, theirs) >= known
 
 
@@ -163,7 +162,7 @@ def height(tree: ShareTree, share: int) -> int:
     parent = node.parent or 0
     highest = 0
     for r in _LOOKED_AT:
-        above, most = tree.used[r][share] - live.s[r][share], live.most[r][parent]
+        above, most = tree.use(share, r) - live.s[r][share], live.most[r][parent]
         if above > 0 and most > 0:
             highest = max(highest, (above << _HEIGHT_BITS) // most)
     return highest // weight_of(node)

@@ -121,18 +121,18 @@ class Room:
 class Given:
     """What an allocation gives of its nodes and of its share; by `suspend`, its cores and GPUs alone."""
 
-    __slots__ = ("asks", "hs23", "part")
+    __slots__ = ("asks", "charged", "part")
 
     def __init__(self, ledger: Ledger, allocation: Allocation, action: str) -> None:
         claim = allocation.claim
         self.part, self.asks = claim.part, claim.asks
         if action == SUSPEND:
             self.part, self.asks = working(claim).part, working(claim).asks
-        self.hs23 = ledger.hs23(claim, allocation.where) if ledger.policy.tracks_hs23 else 0
+        self.charged = self.asks
+        """What its share gives: its benchmark power, too."""
+        if ledger.policy.tracks_hs23:
+            self.charged = (*self.asks, (HS23, ledger.hs23(claim, allocation.where)))
 
     def charge(self, tree: ShareTree, leaf: int, sign: int) -> None:
         """Charge it to the leaf, or take it off."""
-        for resource, amount in self.asks:
-            tree.charge(leaf, resource, amount * sign)
-        if self.hs23:
-            tree.charge(leaf, HS23, self.hs23 * sign)
+        tree.charge(leaf, self.charged, sign)

@@ -157,10 +157,9 @@ class _Pass:
     def _rank(self, share: int) -> _Rank:
         state = self.state
         members = self._next(self.offers[share]).first()
-        averages = state.share_use[share].averages(self.tick, state.half_lives[share])
         return (
             not state.tree.within_nominal(share, members.wish),
-            ratio(averages, state.nominal(share), members.wish),
+            ratio(state.averages.at(share, self.tick), state.nominal(share), members.wish),
             *members.at,
         )
 

@@ -389,18 +389,9 @@ class State(Ledger):
         if r < 0:
             raise KeyError(resource)
         if of == "share":
-            accounts = [self.share_use[index]]
+            self.averages.restore(index, r, average << AVERAGE_BITS, self._minute)
         else:
-            queue = self.queues[index]
-            names = [key.of for key in queue.order.keys if key.key == "fairshare"]
-            accounts = [queue.account(i, name) for i, key in enumerate(names) if key == of]
-            if not accounts:
-                raise KeyError(of)
-        half_life = self.half_lives[index] if of == "share" else self.queues[index].half_lives[0]
-        for account in accounts:
-            account.charge((), 0, self._minute, half_life)
-            account.tick = self._minute
-            account.average[r] = average << AVERAGE_BITS
+            self.queues[index].restore(of, name, r, average << AVERAGE_BITS, self._minute)
 
     # ------------------------------------------------------------------ reading
 
@@ -424,7 +415,7 @@ class State(Ledger):
         rows = []
         for share in tree.shares:
             n = share.index
-            averages = self.share_use[n].averages(now // TICK, self.half_lives[n])
+            averages = self.averages.at(n, now // TICK)
             rows.append(
                 ShareUse(
                     path=share.path,

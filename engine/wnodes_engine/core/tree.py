@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from wnodes_engine.check.checked import Bound, Portions, Share
+from wnodes_engine.core.accounts import Asks
 from wnodes_engine.language.vocabulary import RESOURCES
 
 INFINITE: Final = 1 << 62
@@ -78,11 +79,14 @@ Changes = Mapping[int, Portions]
 Levels = tuple[tuple[int, int, int], ...]
 """(share, what it never lends, what it can count on or borrow beyond that), from the top down."""
 
+Keepers = tuple[tuple[int, int, tuple[int, ...]], ...]
+"""(share, what it never lends, the shares above it), from the bottom up: those that never lend anything."""
+
 
 class Worth:
     """What every share is worth at one capacity: amount, S and local, by resource."""
 
-    __slots__ = ("amount", "levels", "local", "most", "s")
+    __slots__ = ("amount", "keepers", "levels", "local", "most", "s")
 
     def __init__(self, shares: Sequence[Share], capacity: Amounts, changes: Changes) -> None:
         """`changes` replaces the portions of some shares: what a time window says of them."""
@@ -94,6 +98,8 @@ class Worth:
         self.most = [[0] * count for _ in width]
         self.levels: list[list[Levels]] = []
         """By resource and share: the shares on the way down that can keep or limit anything."""
+        self.keepers: list[list[Keepers]] = []
+        """By resource and share: the shares on the way up that keep anything to themselves."""
         lend = [[INFINITE] * count for _ in width]
         for r in width:
             self.amount[r][0] = capacity[r]
@@ -121,13 +127,18 @@ class Worth:
             most = self.most[r]
             most[0] = s[0]
             levels: list[Levels] = [()] * count
+            keepers: list[Keepers] = [()] * count
+            paths: list[tuple[int, ...]] = [(0,)] * count
             for share in shares[1:]:
                 n, above = share.index, share.parent or 0
                 most[n] = min(s[n] + borrow[r][n], local[n] + most[above])
                 levels[n] = levels[above]
                 if local[n] or borrow[r][n] < INFINITE:
                     levels[n] = (*levels[above], (n, local[n], s[n] - local[n] + borrow[r][n]))
+                paths[n] = (n, *paths[above])
+                keepers[n] = ((n, local[n], paths[above]), *keepers[above]) if local[n] else keepers[above]
             self.levels.append(levels)
+            self.keepers.append(keepers)
 
 
 def _own(share: Share) -> Portions:
@@ -139,17 +150,18 @@ def _own(share: Share) -> Portions:
 class ShareTree:
     """What is in use in each share, beside what each is worth, and so what each could still take.
 
-    `used` is what one level up sees of a share's use (U); `held` is all that its subtree holds.
+    `held` is all that a share's subtree holds. `kept` is the part of it that stands on what some share below
+    never lends, so that one level up sees a use (U) of `held - kept`.
     """
 
-    __slots__ = ("held", "live", "most", "paths", "shares", "used")
+    __slots__ = ("held", "kept", "live", "most", "paths", "shares")
 
     def __init__(self, shares: Sequence[Share], configured: Amounts, live: Amounts) -> None:
         """Start with nothing in use and no window open; capacities are by resource."""
         self.shares = tuple(shares)
         self.paths = tuple(self._path(share) for share in shares)
-        self.used = [[0] * len(shares) for _ in RESOURCES]
         self.held = [[0] * len(shares) for _ in RESOURCES]
+        self.kept = [[0] * len(shares) for _ in RESOURCES]
         self.resize(configured, live, {}, ())
 
     def _path(self, share: Share) -> tuple[int, ...]:
@@ -174,48 +186,63 @@ class ShareTree:
             [max(amounts) for amounts in zip(*by_share, strict=True)] for by_share in zip(*ever, strict=True)
         ]
         for r in range(len(RESOURCES)):
-            held, used, local = self.held[r], self.used[r], self.live.local[r]
-            for share in reversed(self.shares):
-                n = share.index
-                own = held[n] - sum(held[child] for child in share.children)
-                used[n] = own + sum(max(0, used[child] - local[child]) for child in share.children)
+            held, local = self.held[r], self.live.local[r]
+            kept = self.kept[r] = [0] * len(self.shares)
+            for share in reversed(self.shares):  # children before parents
+                if share.parent is not None:
+                    n = share.index
+                    kept[share.parent] += kept[n] + min(held[n] - kept[n], local[n])
 
     def copy(self) -> ShareTree:
         """A tree with the same use, to try things on; what the shares are worth is not copied."""
         twin = ShareTree.__new__(ShareTree)
         twin.shares, twin.paths = self.shares, self.paths
         twin.most, twin.live = self.most, self.live
-        twin.used = [used.copy() for used in self.used]
         twin.held = [held.copy() for held in self.held]
+        twin.kept = [kept.copy() for kept in self.kept]
         return twin
 
-    def charge(self, leaf: int, resource: int, amount: int) -> None:
-        """Add to what the leaf holds of one resource; a negative amount gives back."""
-        used, held, local = self.used[resource], self.held[resource], self.live.local[resource]
-        seen = amount
-        for n in self.paths[leaf]:
-            held[n] += amount
-            if seen:
-                before = used[n]
-                used[n] = after = before + seen
-                kept = local[n]
-                seen = (after - kept if after > kept else 0) - (before - kept if before > kept else 0)
+    def charge(self, leaf: int, asks: Asks, sign: int) -> None:
+        """Let the leaf hold so much more, or less where the sign is negative."""
+        path, keepers = self.paths[leaf], self.live.keepers
+        for resource, ask in asks:
+            amount, held = ask * sign, self.held[resource]
+            for n in path:
+                held[n] += amount
+            if keepers[resource][leaf]:
+                self._keep(keepers[resource][leaf], resource, amount)
+
+    def _keep(self, keepers: Keepers, resource: int, seen: int) -> None:
+        """A leaf's use has changed by `seen`: what the shares above it keep, those above them do not see."""
+        held, kept = self.held[resource], self.kept[resource]
+        for n, local, above in keepers:
+            after = held[n] - kept[n]
+            before = after - seen
+            change = min(after, local) - min(before, local)
+            if change:
+                seen -= change
+                for m in above:
+                    kept[m] += change
+
+    def use(self, share: int, resource: int) -> int:
+        """The share's use as one level up sees it (U)."""
+        return self.held[resource][share] - self.kept[resource][share]
 
     def free(self, share: int, resource: int) -> int:
         """How much more of the resource the share can take; below 0 where it is over its limits."""
-        used = self.used[resource]
-        free = self.live.s[resource][0] - used[0]
-        for n, kept, lent in self.live.levels[resource][share]:
-            use = used[n]
-            if use < kept:
-                free = kept - use + (free if free < lent else lent)
+        held, kept, live = self.held[resource], self.kept[resource], self.live
+        free = live.s[resource][0] - held[0] + kept[0]
+        for n, local, lent in live.levels[resource][share]:
+            use = held[n] - kept[n]
+            if use < local:
+                free = local - use + (free if free < lent else lent)
             else:
-                lent -= use - kept
+                lent -= use - local
                 if lent < free:
                     free = lent
         return free
 
-    def within_nominal(self, share: int, asks: Sequence[tuple[int, int]]) -> bool:
+    def within_nominal(self, share: int, asks: Asks) -> bool:
         """Whether the share's subtree stays within its nominal amount with this much more."""
         for resource, ask in asks:
             if self.held[resource][share] + ask > self.live.amount[resource][share]:
