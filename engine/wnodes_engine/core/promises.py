@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from wnodes_engine.core.farm import Free, Where, fit, more
 from wnodes_engine.core.ledger import HS23, Allocation
-from wnodes_engine.core.queue import Waiter
 from wnodes_engine.core.room import Given
+from wnodes_engine.core.tracks import Waiter
 from wnodes_engine.core.victims import Plan
 from wnodes_engine.values import Preemption
 

@@ -4,202 +4,153 @@ Requests with equal claims form a class. Classes that differ only in what cannot
 same accounts, base priority, growth and shape) stand in one track, by age for good; what moves with time
 are the tracks. A class that a quota holds back sleeps in its track until the quota has room, and is then
 woken one at a time, so that a pass never looks at those who could not start anyway.
+
+The one that came last stands beside its line until somebody looks at it, or another one comes: most requests
+start at once on a farm with room, and never stand in line.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Callable
-from heapq import heapify, heappop, heappush
-from typing import Any
+from typing import Final
 
 from wnodes_engine.check.checked import Order
 from wnodes_engine.core.accounts import Account, ratio
 from wnodes_engine.core.averages import TICK
-from wnodes_engine.core.claim import Claim, asks_of, priority_at
-from wnodes_engine.core.farm import Part
+from wnodes_engine.core.claim import Claim, priority_at
+from wnodes_engine.core.tracks import At, Hold, Lane, Shape, Track, WaitClass, Waiter, shape_of
 from wnodes_engine.values import Request
-
-Shape = tuple[Part, int, int, bool, int]
-"""What decides whether there is room (downtimes aside): part, count, node rules met, its layout."""
-
-Lane = tuple[Shape, tuple[str, ...], int, tuple[tuple[int, int], ...], int, int, tuple[Any, ...]]
-"""What the classes of one track have in common: shape, accounts, base priority, growth, size, and what the
-rules that make room look at."""
 
 Key = tuple[int, ...]
 """A place in the line at one tick: smaller comes first."""
 
-Hold = tuple[int, str | int, int]
-"""What holds a class back: a meter, its key, and how much the class asks of it."""
+_AGE: Final = -1
+_PRIORITY: Final = -2
+_SIZE: Final = -3
 
 
-def shape_of(claim: Claim) -> Shape:
-    """What decides whether there is room for the claim."""
-    return claim.part, claim.parts, claim.rules, claim.spread, claim.over
+class Lines:
+    """What the lines of all leaves have in common: which of them have somebody, and who sleeps on what."""
 
+    __slots__ = ("busy", "sleepers")
 
-class Waiter:
-    """One request in the queue; `serial` is the order of first submission, kept through requeues."""
+    def __init__(self) -> None:
+        self.busy: dict[int, LeafQueue] = {}
+        """By leaf: the queues in which somebody is awake."""
+        self.sleepers: dict[tuple[int, str | int], dict[tuple[Track, Hold], LeafQueue]] = {}
+        """By meter and key: the tracks with classes that sleep on it."""
 
-    __slots__ = ("members", "request", "serial")
-
-    def __init__(self, request: Request, members: WaitClass, serial: int) -> None:
-        self.request = request
-        self.members = members
-        self.serial = serial
-
-    @property
-    def claim(self) -> Claim:
-        """The claim, shared with all of its class."""
-        return self.members.claim
-
-
-class WaitClass:
-    """The waiting requests with one claim, oldest first.
-
-    `at` is where its oldest stands: (submitted, serial). `hold` is what it sleeps on, or was woken from.
-    `wish` is what all parts ask of the share, where the claim is to those that it would begin with.
-    """
-
-    __slots__ = ("_heap", "_pushes", "asleep", "at", "claim", "hold", "live", "track", "wish")
-
-    def __init__(self, claim: Claim, track: Track) -> None:
-        self.claim = claim
-        self.wish = asks_of(claim, claim.most)
-        self.track = track
-        self.live = 0
-        self.at = (0, 0)
-        self.hold: Hold | None = None
-        self.asleep = False
-        self._pushes = 0
-        self._heap: list[tuple[int, int, int, Waiter]] = []
-
-    def add(self, waiter: Waiter) -> None:
-        """One more of them waits."""
-        # The count of pushes tells a requeued request from its own stale entry.
-        self._pushes += 1
-        heappush(self._heap, (waiter.request.submitted, waiter.serial, self._pushes, waiter))
-        self.live += 1
-
-    def forget(self, waiting: dict[str, Waiter]) -> None:
-        """Drop those taken out before their turn, once there are more of them than of those that wait."""
-        if len(self._heap) > 2 * self.live + 16:
-            self._heap = [entry for entry in self._heap if waiting.get(entry[3].request.id) is entry[3]]
-            heapify(self._heap)
-
-    def head(self, waiting: dict[str, Waiter]) -> Waiter:
-        """The oldest one that still waits; what was taken out before is dropped on the way."""
-        heap = self._heap
-        while True:
-            waiter = heap[0][3]
-            if waiting.get(waiter.request.id) is waiter:
-                return waiter
-            heappop(heap)
-
-
-_Entry = tuple[tuple[int, int], WaitClass]
-
-
-class Track:
-    """Classes whose order is their age for good: those awake, and those asleep by what holds them back."""
-
-    __slots__ = ("asleep", "awake", "claim", "key", "lane", "number", "shape", "skip")
-
-    def __init__(self, claim: Claim, lane: Lane, number: int) -> None:
-        """`claim` is any of the track's: they are alike in all that makes up the order."""
-        self.claim = claim
-        self.lane = lane
-        self.shape = lane[0]
-        self.number = number
-        self.key: Key = ()
-        self.skip = 0
-        """How many classes at the front a pass has looked at in vain."""
-        self.awake: list[_Entry] = []
-        self.asleep: dict[Hold, list[_Entry]] = {}
-
-    def first(self) -> WaitClass:
-        """The first class that is awake, beyond those to be skipped."""
-        return self.awake[self.skip][1]
+    def wake(self, meter: int, key: str | int, room: int) -> None:
+        """There is room in a quota: wake the first of each track's classes that ask no more than that."""
+        for (track, hold), queue in list(self.sleepers.get((meter, key), {}).items()):
+            if hold[2] <= room:
+                queue.wake_next(track, hold)
 
 
 class LeafQueue:
     """The line of one leaf: its tracks in the policy's order, as of the current tick."""
 
-    def __init__(self, order: Order, amounts: Callable[[], list[int]]) -> None:
+    def __init__(self, leaf: int, order: Order, lines: Lines, amounts: Callable[[], list[int]]) -> None:
         """`amounts` tells the leaf's nominal amounts."""
         self.order = order
         self.line: list[tuple[Key, int, Track]] = []
         self.shapes: dict[Shape, int] = {}
-        self.accounts: list[dict[str, Account]] = [{} for key in order.keys if key.key == "fairshare"]
         self.half_lives = [key.half_life or TICK for key in order.keys if key.key == "fairshare"]
         """The half-life of each fairshare key, in seconds."""
+        self.accounts: list[dict[str, Account]] = [{} for _ in self.half_lives]
         self.live = 0
         self.oldest: int | None = None
         """When the oldest that no quota holds back was submitted, or before; None where nobody waits."""
-        self.sleepers: dict[tuple[int, str | int], dict[tuple[int, Hold], Track]] = {}
-        """By meter and key: the tracks with classes that sleep on it."""
+        self.newest: Waiter | None = None
+        """The one that came last, if it does not stand in line yet."""
+        self._leaf = leaf
+        self._lines = lines
         self._amounts = amounts
         self._classes: dict[Claim, WaitClass] = {}
         self._tracks: dict[Lane, Track] = {}
         self._made = 0
         self._tick = -1
+        self._ratios: list[dict[str, int]] = [{} for _ in self.half_lives]
+        """By fairshare key: the ratios of accounts at this tick, as far as anybody has asked."""
         self.stale = False
         """Whether the shares' amounts have changed, by which the averages are measured."""
-        keys = {key.key for key in order.keys}
-        self._ages, self._grows, self._sized = "fairshare" in keys, "priority" in keys, "size" in keys
+        self._keys = _codes(order)
 
     # ---------------------------------------------------------------- who waits
 
     def add(self, request: Request, claim: Claim, serial: int) -> Waiter:
         """Let one more wait, at its place."""
-        at = (request.submitted, serial)
+        if self.newest is not None:
+            self.line_up()
+        elif not self.line:
+            self._lines.busy[self._leaf] = self
         self.live += 1
+        self.newest = waiter = Waiter(request, claim, serial)
+        if self.oldest is None or request.submitted < self.oldest:
+            self.oldest = request.submitted
+        return waiter
+
+    def line_up(self) -> None:
+        """Let the one that came last stand in line."""
+        waiter = self.newest
+        if waiter is None:
+            return
+        self.newest = None
+        claim, at = waiter.claim, (waiter.request.submitted, waiter.serial)
         members = self._classes.get(claim)
         if members is None:
-            members = self._classes[claim] = WaitClass(claim, self._track(claim))
-            members.at = at
-            self._enter(members.track, members)
+            members = self._classes[claim] = WaitClass(claim, self._track(claim), at)
+            self._enter(members)
         elif at < members.at:
-            self._leave(members.track, members)
+            self._leave(members)
             members.at = at
-            self._enter(members.track, members)
-        waiter = Waiter(request, members, serial)
+            self._enter(members)
         members.add(waiter)
-        return waiter
+        waiter.members = members
+        if not self.line:
+            self._lines.busy.pop(self._leaf, None)
 
     def remove(self, waiter: Waiter, waiting: dict[str, Waiter]) -> None:
         """One waits no longer; it has already left `waiting`."""
-        members = waiter.members
-        members.live -= 1
         self.live -= 1
-        track = members.track
-        self.settled(members)
-        members.forget(waiting)
-        if not members.live:
-            self._leave(track, members)
-            del self._classes[waiter.claim]
-            if not track.awake and not track.asleep:
-                del self._tracks[track.lane]
-        elif members.at == (waiter.request.submitted, waiter.serial):
-            self._leave(track, members)
-            head = members.head(waiting)
-            members.at = (head.request.submitted, head.serial)
-            self._enter(track, members)
+        members = waiter.members
+        if members is None:
+            self.newest = None
+        else:
+            members.live -= 1
+            self.settled(members)
+            members.forget(waiting)
+            if not members.live:
+                self._leave(members)
+                del self._classes[waiter.claim]
+                if members.track.is_empty():
+                    del self._tracks[members.track.lane]
+            elif members.at == (waiter.request.submitted, waiter.serial):
+                self._leave(members)
+                head = members.head(waiting)
+                members.at = (head.request.submitted, head.serial)
+                self._enter(members)
+        if not self.line and self.newest is None:
+            self._lines.busy.pop(self._leaf, None)
 
     def refresh(self, tick: int) -> None:
         """Put the line in order as of this tick: averages have moved, priorities have grown."""
         if tick != self._tick or self.stale:
             self._tick, self.stale = tick, False
-            awake = (track.awake[0][0][0] for track in self._tracks.values() if track.awake)
-            self.oldest = min(awake, default=None)
-            if self._ages or (self._grows and any(track.claim.rates for _, _, track in self.line)):
-                ratios: dict[tuple[int, str], int] = {}
+            for ratios in self._ratios:
+                ratios.clear()
+            ages = [track.awake[track.base][0][0] for track in self._tracks.values() if track.is_awake()]
+            if self.newest is not None:
+                ages.append(self.newest.request.submitted)
+            self.oldest = min(ages, default=None)
+            if self.line and self._moves():
                 tracks = [track for _, _, track in self.line]
                 for track in tracks:
-                    track.key = self._key(track.claim, track.first().at, ratios)
+                    track.key = self._key(track.claim, track.first().at)
                 self.line = [(track.key, track.number, track) for track in tracks]
                 self.line.sort()
+        self.line_up()
 
     def first_free(self, held_back: Callable[[Claim], bool], tick: int) -> tuple[Key, WaitClass] | None:
         """The first class in the line that nothing but room can hold back, and its place; None if all are."""
@@ -208,9 +159,10 @@ class LeafQueue:
         for key, _, track in self.line:
             if best is not None and best[0] < key:
                 break
-            for at, members in track.awake:
+            for i in range(track.base, len(track.awake)):
+                at, members = track.awake[i]
                 if not held_back(members.claim):
-                    place = self._key(members.claim, at, {})
+                    place = self._key(members.claim, at)
                     if best is None or place < best[0]:
                         best = (place, members)
                     break
@@ -218,105 +170,94 @@ class LeafQueue:
 
     def place(self, waiter: Waiter) -> Key:
         """Where a waiting request stands in the line, as of the last refresh."""
-        return self._key(waiter.claim, (waiter.request.submitted, waiter.serial), {})
+        return self._key(waiter.claim, (waiter.request.submitted, waiter.serial))
 
     # ------------------------------------------------------------- what a pass does
 
     def skip(self, track: Track, to: int) -> None:
-        """Let a pass see nothing of the track before its class number `to`; 0 shows all again."""
+        """Let a pass see nothing of the track before its class at `to`; its base shows all again."""
         self._unlink(track)
-        track.skip = to
+        track.seen = to
         self._link(track)
 
-    def put_to_sleep(self, track: Track, members: WaitClass, hold: Hold) -> None:
+    def put_to_sleep(self, members: WaitClass, hold: Hold) -> None:
         """A quota holds this class back: leave it out of the line until there is room in that quota."""
         woken = members.hold
-        self._leave(track, members)
+        self._leave(members)
         members.hold, members.asleep = hold, True
-        self._enter(track, members)
+        self._enter(members)
         if woken is not None and woken != hold:
-            self._wake_next(track, woken)
+            self.wake_next(members.track, woken)
 
     def settled(self, members: WaitClass) -> None:
         """A class that was woken has had its turn: the next one that slept on the same quota wakes."""
         hold = members.hold
         if hold is not None and not members.asleep:
             members.hold = None
-            self._wake_next(members.track, hold)
+            self.wake_next(members.track, hold)
 
-    def wake(self, meter: int, key: str | int, room: int) -> None:
-        """There is room in a quota: wake the first of each track's classes that ask no more than that."""
-        for (_, hold), track in list(self.sleepers.get((meter, key), {}).items()):
-            if hold[2] <= room:
-                self._wake_next(track, hold)
-
-    def _wake_next(self, track: Track, hold: Hold) -> None:
+    def wake_next(self, track: Track, hold: Hold) -> None:
+        """Wake the first of the track's classes that sleep on this, if any does."""
         sleeping = track.asleep.get(hold)
         if sleeping:
             members = sleeping[0][1]
-            self._leave(track, members)
+            self._leave(members)
             members.asleep = False
-            self._enter(track, members)
+            self._enter(members)
 
     # ------------------------------------------------------------------ the line
 
-    def _lane(self, claim: Claim) -> Lane:
-        size = claim.part.cores * claim.most if self._sized else 0
-        return (
+    def _track(self, claim: Claim) -> Track:
+        size = claim.part.cores * claim.most if _SIZE in self._keys else 0
+        lane = (
             shape_of(claim), claim.accounts, claim.base, claim.rates, size, claim.takes, claim.reads,
         )  # fmt: skip
-
-    def _track(self, claim: Claim) -> Track:
-        lane = self._lane(claim)
         track = self._tracks.get(lane)
         if track is None:
             self._made += 1
             track = self._tracks[lane] = Track(claim, lane, self._made)
         return track
 
-    def _enter(self, track: Track, members: WaitClass) -> None:
-        if members.asleep and members.hold is not None:
-            hold = members.hold
-            insort(track.asleep.setdefault(hold, []), (members.at, members))
-            self.sleepers.setdefault(hold[:2], {})[track.number, hold] = track
-        else:
-            if self.oldest is None or members.at[0] < self.oldest:
-                self.oldest = members.at[0]
-            self._unlink(track)
-            # Who is older than what a pass has skipped will be looked at by the next pass.
-            if track.skip and members.at < track.awake[track.skip - 1][0]:
-                track.skip += 1
-            insort(track.awake, (members.at, members))
+    def _enter(self, members: WaitClass) -> None:
+        track, hold = members.track, members.hold
+        if members.asleep and hold is not None:
+            track.lie_down(members, hold)
+            self._lines.sleepers.setdefault(hold[:2], {})[track, hold] = self
+            return
+        if self.oldest is None or members.at[0] < self.oldest:
+            self.oldest = members.at[0]
+        linked = track.in_line()
+        if track.enter(members):
+            if linked:
+                self._unlink(track)
             self._link(track)
 
-    def _leave(self, track: Track, members: WaitClass) -> None:
-        if members.asleep and members.hold is not None:
-            hold = members.hold
-            sleeping = track.asleep[hold]
-            del sleeping[bisect_left(sleeping, (members.at,))]
-            if not sleeping:
-                del track.asleep[hold]
-                tracks = self.sleepers[hold[:2]]
-                del tracks[track.number, hold]
+    def _leave(self, members: WaitClass) -> None:
+        track, hold = members.track, members.hold
+        if members.asleep and hold is not None:
+            if track.rise(members, hold):
+                tracks = self._lines.sleepers[hold[:2]]
+                del tracks[track, hold]
                 if not tracks:
-                    del self.sleepers[hold[:2]]
-        else:
+                    del self._lines.sleepers[hold[:2]]
+        elif track.in_line() and track.first() is members:
             self._unlink(track)
-            at = bisect_left(track.awake, (members.at,))
-            del track.awake[at]
-            if at < track.skip:
-                track.skip -= 1
+            track.leave(members)
             self._link(track)
+        else:
+            track.leave(members)
 
     def _link(self, track: Track) -> None:
         """Put a track into the line where its first class belongs, if any is awake."""
-        if track.skip < len(track.awake):
-            track.key = self._key(track.claim, track.first().at, {})
+        if track.in_line():
+            if not self.line:
+                self._lines.busy[self._leaf] = self
+            track.key = self._key(track.claim, track.first().at)
             insort(self.line, (track.key, track.number, track))
             self.shapes[track.shape] = self.shapes.get(track.shape, 0) + 1
 
     def _unlink(self, track: Track) -> None:
-        if track.skip < len(track.awake):
+        if track.in_line():
             del self.line[bisect_left(self.line, (track.key, track.number))]
             left = self.shapes[track.shape] - 1
             if left:
@@ -324,26 +265,29 @@ class LeafQueue:
             else:
                 del self.shapes[track.shape]
 
-    def _key(self, claim: Claim, at: tuple[int, int], ratios: dict[tuple[int, str], int]) -> Key:
+    def _moves(self) -> bool:
+        """Whether time puts the line in another order."""
+        if self.half_lives:
+            return True
+        return _PRIORITY in self._keys and any(track.claim.rates for _, _, track in self.line)
+
+    def _key(self, claim: Claim, at: At) -> Key:
         """The place of a request with this claim and age; the serial at the end makes it unique."""
         values = []
-        fairshare = 0
-        submitted, serial = at
-        for key in self.order.keys:
-            if key.key == "fairshare":
-                name = claim.accounts[fairshare]
-                known = ratios.get((fairshare, name))
-                if known is None:
-                    known = ratios[fairshare, name] = self.account_ratio(fairshare, name, self._tick)
-                values.append(known)
-                fairshare += 1
-            elif key.key == "priority":
-                values.append(-priority_at(claim, submitted, self._tick * TICK))
-            elif key.key == "size":
-                values.append(claim.part.cores * claim.most)
+        for key in self._keys:
+            if key >= 0:
+                name = claim.accounts[key]
+                value = self._ratios[key].get(name)
+                if value is None:
+                    value = self._ratios[key][name] = self.account_ratio(key, name, self._tick)
+            elif key == _PRIORITY:
+                value = -priority_at(claim, at[0], self._tick * TICK)
+            elif key == _SIZE:
+                value = claim.part.cores * claim.most
             else:
-                values.append(submitted)
-        return (*values, submitted, serial)
+                value = at[0]
+            values.append(value)
+        return (*values, *at)
 
     # ------------------------------------------------------------ its accounts
 
@@ -370,6 +314,7 @@ class LeafQueue:
                 account.charge((), 0, tick, self.half_lives[fairshare])
                 account.tick = tick
                 account.average[resource] = average
+        self.stale = True
 
     def account(self, fairshare: int, name: str) -> Account:
         """The account of that name, opened with nothing on it where there is none."""
@@ -378,3 +323,16 @@ class LeafQueue:
         if account is None:
             account = accounts[name] = Account()
         return account
+
+
+def _codes(order: Order) -> tuple[int, ...]:
+    """The keys of an order as numbers: fairshare keys count up from 0, the others are below."""
+    others = {"age": _AGE, "priority": _PRIORITY, "size": _SIZE}
+    codes, fairshare = [], 0
+    for key in order.keys:
+        if key.key == "fairshare":
+            codes.append(fairshare)
+            fairshare += 1
+        else:
+            codes.append(others[key.key])
+    return tuple(codes)

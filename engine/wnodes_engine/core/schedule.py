@@ -14,9 +14,9 @@ from wnodes_engine.core.limits import full_in, holding_back, over_hours, over_qu
 from wnodes_engine.core.pausing import go_on
 from wnodes_engine.core.placement import meets_downtime
 from wnodes_engine.core.promises import keep, promise
-from wnodes_engine.core.queue import Shape, Track, WaitClass
 from wnodes_engine.core.reserve import Reservation, place_beside, reserve
 from wnodes_engine.core.rights import could_speak
+from wnodes_engine.core.tracks import Shape, Track, WaitClass
 from wnodes_engine.core.victims import make_room
 from wnodes_engine.values import Preemption
 
@@ -101,9 +101,9 @@ class _Pass:
 
     def run(self) -> list[Allocation]:
         state, tick = self.state, self.tick
-        for leaf, queue in state.queues.items():
+        for leaf, queue in list(state.lines.busy.items()):
+            queue.refresh(tick)
             if queue.line:
-                queue.refresh(tick)
                 self.cursor[leaf] = 0
                 self.blocked[leaf] = set()
         starts: list[Allocation] = []
@@ -117,7 +117,7 @@ class _Pass:
                 if not self.may and not any(state.farm.free_cores):
                     break
         for leaf, track in self.skipped:
-            state.queues[leaf].skip(track, 0)
+            state.queues[leaf].skip(track, track.base)
         return starts
 
     # ------------------------------------------------------------ whose turn it is
@@ -198,7 +198,7 @@ class _Pass:
         claim = members.claim
         hold = holding_back(state, claim)
         if hold is not None:
-            queue.put_to_sleep(track, members, hold)
+            queue.put_to_sleep(members, hold)
             return None
         if claim.hours and over_hours(state, claim, now):
             self._skip(leaf, track)
@@ -246,9 +246,9 @@ class _Pass:
 
     def _skip(self, leaf: int, track: Track, to: int | None = None) -> None:
         """Pass over the track's first class, or all before `to`."""
-        if not track.skip:
+        if track.seen == track.base:
             self.skipped.append((leaf, track))
-        self.state.queues[leaf].skip(track, track.skip + 1 if to is None else to)
+        self.state.queues[leaf].skip(track, track.seen + 1 if to is None else to)
 
     def _nodes(self, claim: Claim, shape: Shape) -> Where | str | None:
         """What `nodes_for` finds; nothing is given back in a pass, so what found no room will find none."""
@@ -312,7 +312,7 @@ class _Pass:
             self._skip(leaf, track)
         else:
             longest = limit - self.now
-            for i in range(track.skip + 1, len(track.awake)):
+            for i in range(track.seen + 1, len(track.awake)):
                 if track.awake[i][1].claim.walltime <= longest:
                     self._skip(leaf, track, i)
                     return

@@ -18,10 +18,11 @@ from wnodes_engine.core.pausing import pause
 from wnodes_engine.core.placement import room_when_empty
 from wnodes_engine.core.policy import Capacity, CompiledPolicy
 from wnodes_engine.core.promises import Pledge, gone, take_back
-from wnodes_engine.core.queue import LeafQueue, Waiter
+from wnodes_engine.core.queue import LeafQueue, Lines
 from wnodes_engine.core.reserve import Reservation, reserve
 from wnodes_engine.core.runners import Runners
 from wnodes_engine.core.schedule import schedule
+from wnodes_engine.core.tracks import Waiter
 from wnodes_engine.core.tree import INFINITE
 from wnodes_engine.language.vocabulary import RESOURCES
 from wnodes_engine.values import Decision, Node, Placement, Preemption, Request, ShareUse
@@ -82,6 +83,7 @@ class State(Ledger):
     def __init__(self, policy: CompiledPolicy, nodes: Iterable[Node], *, preempts: bool = True) -> None:
         """Without `preempts` no room is made for anybody: for those who cannot tell victims to leave."""
         self.queues: dict[int, LeafQueue] = {}
+        self.lines = Lines()
         super().__init__(policy, nodes)
         self.waiters: dict[str, Waiter] = {}
         """Those in line."""
@@ -105,7 +107,9 @@ class State(Ledger):
         self._reserved: tuple[tuple[int, int], list[Reservation]] | None = None
         self.queues = {
             share.index: LeafQueue(
+                share.index,
                 policy.checked.orders[share.index],
+                self.lines,
                 partial(self.nominal, share.index),
             )
             for share in policy.checked.shares
@@ -127,8 +131,8 @@ class State(Ledger):
                 self.ever_bounds[spec.index] = INFINITE
         for queue in self.queues.values():
             queue.stale = True
-            for meter, key in list(queue.sleepers):
-                queue.wake(meter, key, self.bounds[meter] - self.meters[meter].get(key, 0))
+        for meter, key in list(self.lines.sleepers):
+            self._wake(meter, key)
 
     def nominal(self, share: int) -> list[int]:
         """The nominal amounts of a share, children included, by resource."""
@@ -245,21 +249,21 @@ class State(Ledger):
         claim = allocation.charged
         if claim.accounts:
             self.queues[claim.leaf].charge(claim, sign, now // TICK)
-        if sign < 0:
-            self._wake(claim)
+        if sign < 0 and self.lines.sleepers:
+            for meter, key, _ in claim.meters:
+                self._wake(meter, key)
 
-    def _wake(self, claim: Claim) -> None:
-        """The quotas that count the claim have more room."""
-        for meter, key, _ in claim.meters:
-            for queue in self.queues.values():
-                if (meter, key) in queue.sleepers:
-                    queue.wake(meter, key, self.bounds[meter] - self.meters[meter].get(key, 0))
+    def _wake(self, meter: int, key: str | int) -> None:
+        """A quota may have more room."""
+        if (meter, key) in self.lines.sleepers:
+            self.lines.wake(meter, key, self.bounds[meter] - self.meters[meter].get(key, 0))
 
     def earmark(self, claim: Claim, where: Where, sign: int) -> None:
         """Set aside, or give back, what a claim will hold on these nodes; nobody uses it yet."""
         super().earmark(claim, where, sign)
         if sign < 0:
-            self._wake(claim)
+            for meter, key, _ in claim.meters:
+                self._wake(meter, key)
 
     def recharge(self, allocation: Allocation, rest: Claim | None, now: int) -> None:
         """Let an allocation hold only `rest` from now on, or, None, all of its claim."""
