@@ -27,6 +27,14 @@ def nodes_for(ledger: Ledger, claim: Claim, now: int) -> Where | str | None:
     return where
 
 
+def nodes_now(ledger: Ledger, claim: Claim, now: int) -> Where | None:
+    """Nodes for a claim that could start now if nobody else waited; None if it could not."""
+    if over_quota(ledger, claim, now) or share_full(ledger, claim):
+        return None
+    where = nodes_for(ledger, claim, now)
+    return None if isinstance(where, str) else where
+
+
 def _kept_out(ledger: Ledger, claim: Claim, now: int) -> bool:
     """Whether the quotas for nodes keep a claim out that finds no place: now, or even of an empty farm."""
     if place(ledger, claim._replace(placed=()), now) is not None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from wnodes_engine.core.accounts import ratio
 from wnodes_engine.core.averages import TICK
 from wnodes_engine.core.claim import Claim
 from wnodes_engine.core.farm import Where
-from wnodes_engine.core.fitting import held_back, nodes_for, widest
+from wnodes_engine.core.fitting import held_back, nodes_for, nodes_now, widest
 from wnodes_engine.core.ledger import Allocation
-from wnodes_engine.core.limits import full_in, holding_back, over_hours, over_quota
+from wnodes_engine.core.limits import full_in, holding_back, over_hours
 from wnodes_engine.core.pausing import go_on
 from wnodes_engine.core.placement import meets_downtime
 from wnodes_engine.core.promises import keep, promise
@@ -44,16 +45,36 @@ def schedule(state: State, now: int) -> Done:
     """Keep what was promised, start what fits now, and make room where the policy says so."""
     state.advance(now)
     done = Done(keep(state, now) if state.pledges else [], go_on(state, now) if state.paused else [], [])
-    while state.waiters:
-        may = {leaf for leaf in state.rules_for if _may_make_room(state, leaf, now)}
-        if not may and not any(state.farm.free_cores):
+    busy = state.lines.busy
+    if len(busy) == 1 and (allocation := _start_newest(state, now)) is not None:
+        done.starts.append(allocation)
+        return done
+    while busy:
+        may = {leaf for leaf in busy if leaf in state.rules_for and _may_make_room(state, leaf, now)}
+        if not may and (_is_calm(state) or not any(state.farm.free_cores)):
             break
         turn = _Pass(state, now, may)
         done.starts.extend(turn.run())
         done.preemptions.extend(turn.preemptions)
         if not turn.preemptions:
+            state.calm = Calm(state.version, turn.roomless) if turn.all_roomless else None
             break
     return done
+
+
+def _start_newest(state: State, now: int) -> Allocation | None:
+    """Start the newest request, where it is the only one awake and nothing is in its way."""
+    (queue,) = state.lines.busy.values()
+    waiter = queue.newest
+    if waiter is None or queue.line:
+        return None
+    claim = waiter.claim
+    where = nodes_now(state, claim, now)
+    if where is None:
+        return None
+    if claim.most > claim.parts:
+        _, where = widest(state, claim, where, lambda wider: nodes_now(state, wider, now))
+    return state.begin(waiter, where, now)
 
 
 def _may_make_room(state: State, leaf: int, now: int) -> bool:
@@ -68,6 +89,17 @@ def _may_make_room(state: State, leaf: int, now: int) -> bool:
         if in_force and could_speak(state.tree, rule, leaf):
             return True
     return False
+
+
+class Calm(NamedTuple):
+    """Nobody in line has room, nor would those of these shapes, by leaf, until the version is another one."""
+
+    version: int
+    roomless: dict[int, set[Shape]]
+
+
+def _is_calm(state: State) -> bool:
+    return state.calm is not None and state.calm.version == state.version
 
 
 class _Pass:
@@ -85,8 +117,14 @@ class _Pass:
         self.turn = _NOTHING
         """The leaf that had the last turn."""
         self.offers: dict[int, int] = {}
-        """By share: the leaf whose offer is best below it, or `_NOTHING`."""
+        """By share in which somebody waits: the leaf whose offer is best below it, or `_NOTHING`."""
+        self.below: dict[int, list[int]] = {}
+        """By share: the shares next below it in which somebody waits."""
         self.blocked: dict[int, set[Shape]] = {}
+        self.roomless: dict[int, set[Shape]] = {}
+        """By leaf: the shapes for which there is no room, whoever comes and when."""
+        self.all_roomless = True
+        """Whether there is for nobody in line, as far as the pass has come."""
         self.full: dict[int, tuple[int, int]] = {}
         """By leaf: a resource that ran short in its share, and how much of it was left."""
         self.no_nodes: set[Shape] = set()
@@ -106,6 +144,9 @@ class _Pass:
             if queue.line:
                 self.cursor[leaf] = 0
                 self.blocked[leaf] = set()
+                self.roomless[leaf] = set()
+            else:
+                del state.lines.busy[leaf]
         starts: list[Allocation] = []
         if not self.cursor:
             return starts
@@ -115,6 +156,7 @@ class _Pass:
             if allocation is not None:
                 starts.append(allocation)
                 if not self.may and not any(state.farm.free_cores):
+                    self.all_roomless = False  # for all that is known
                     break
         for leaf, track in self.skipped:
             state.queues[leaf].skip(track, track.base)
@@ -130,6 +172,8 @@ class _Pass:
     def _offer_of_all(self) -> int:
         """The leaf whose turn it is on the whole farm. Only the share that had the last turn has changed."""
         if self.turn == _NOTHING:
+            for leaf in self.cursor:
+                self._climb(leaf)
             self._survey(0)
         else:
             for share in self.state.tree.paths[self.turn]:
@@ -137,16 +181,25 @@ class _Pass:
         self.turn = self.offers[0]
         return self.turn
 
+    def _climb(self, leaf: int) -> None:
+        """Note the leaf in the shares above it."""
+        path = self.state.tree.paths[leaf]
+        for share, above in pairwise(path):
+            below = self.below.setdefault(above, [])
+            below.append(share)
+            if len(below) > 1:
+                return
+
     def _survey(self, share: int) -> None:
-        for child in self.state.tree.shares[share].children:
+        for child in self.below.get(share, ()):
             self._survey(child)
         self.offers[share] = self._best(share)
 
     def _best(self, share: int) -> int:
         """The leaf below this share whose turn it is, from what its children offer."""
-        children = self.state.tree.shares[share].children
-        if not children:
-            return share if share in self.cursor and self._has_next(share) else _NOTHING
+        children = self.below.get(share)
+        if children is None:
+            return share if self._has_next(share) else _NOTHING
         offers = [child for child in children if self.offers[child] != _NOTHING]
         if not offers:
             return _NOTHING
@@ -201,6 +254,7 @@ class _Pass:
             queue.put_to_sleep(members, hold)
             return None
         if claim.hours and over_hours(state, claim, now):
+            self.all_roomless = False
             self._skip(leaf, track)
             queue.settled(members)
             return None
@@ -214,6 +268,7 @@ class _Pass:
             return None
         where = self._nodes(claim, track.shape) if full < 0 else None
         if isinstance(where, str):
+            self.all_roomless = False
             self._skip(leaf, track)
             queue.settled(members)
             return None
@@ -237,12 +292,8 @@ class _Pass:
 
     def _with_more(self, claim: Claim) -> Where | None:
         """Where a claim could start with so many parts; None if it could not."""
-        if over_quota(self.state, claim, self.now) or full_in(self.state.tree, claim) >= 0:
-            return None
-        where = nodes_for(self.state, claim, self.now)
-        if where is None or isinstance(where, str):
-            return None
-        return self._beside(claim, where) if self.heads else where
+        where = nodes_now(self.state, claim, self.now)
+        return self._beside(claim, where) if self.heads and where is not None else where
 
     def _skip(self, leaf: int, track: Track, to: int | None = None) -> None:
         """Pass over the track's first class, or all before `to`."""
@@ -266,6 +317,7 @@ class _Pass:
         if leaf in self.may and self._make_room(leaf, track.first()):
             return
         if queue.order.strict:
+            self.all_roomless = False
             self.cursor[leaf] = _NOTHING
             return
         claim = track.first().claim
@@ -273,9 +325,13 @@ class _Pass:
             self.headed.add(leaf)
             self.heads.append(claim)
             self.limits.clear()
-        if leaf in self.may or meets_downtime(self.state, claim, self.now):
-            # Of the same shape a shorter request may still have room, another may be given some.
-            self._skip(leaf, track)
+        if meets_downtime(self.state, claim, self.now):
+            self.all_roomless = False
+            self._skip(leaf, track)  # of the same shape a shorter request may still have room
+            return
+        self.roomless[leaf].add(track.shape)
+        if leaf in self.may:
+            self._skip(leaf, track)  # another one may be given room
         else:
             self.blocked[leaf].add(track.shape)
 
@@ -306,6 +362,7 @@ class _Pass:
 
         With a limit, all that end later are passed over at once.
         """
+        self.all_roomless = False
         if self.state.queues[leaf].order.strict:
             self.cursor[leaf] = _NOTHING
         elif limit is None:

@@ -21,8 +21,8 @@ from wnodes_engine.core.promises import Pledge, gone, take_back
 from wnodes_engine.core.queue import LeafQueue, Lines
 from wnodes_engine.core.reserve import Reservation, reserve
 from wnodes_engine.core.runners import Runners
-from wnodes_engine.core.schedule import schedule
-from wnodes_engine.core.tracks import Waiter
+from wnodes_engine.core.schedule import Calm, schedule
+from wnodes_engine.core.tracks import Waiter, shape_of
 from wnodes_engine.core.tree import INFINITE
 from wnodes_engine.language.vocabulary import RESOURCES
 from wnodes_engine.values import Decision, Node, Placement, Preemption, Request, ShareUse
@@ -102,6 +102,8 @@ class State(Ledger):
                 self.rules_for.setdefault(leaf, []).append(index)
         self.looked: dict[int, int] = {}
         """By leaf: the last minute in which somebody was given no room."""
+        self.calm: Calm | None = None
+        """What the last pass knows of those whom it did not start."""
         self.running: Mapping[str, Allocation] = self.allocations
         self._serial = 0
         self._reserved: tuple[tuple[int, int], list[Reservation]] | None = None
@@ -146,6 +148,10 @@ class State(Ledger):
             self._serial += 1
             serial = self._serial
         self.waiters[request.id] = self.queues[claim.leaf].add(request, claim, serial)
+        if self.calm is not None and self.calm.version == self.version:
+            known = self.calm.roomless.get(claim.leaf)
+            if known and shape_of(claim) in known:
+                self.calm = self.calm._replace(version=self.version + 1)
         self.version += 1
         for meter, key in claim.waits:
             self.meters[meter][key] = self.meters[meter].get(key, 0) + 1
