@@ -13,6 +13,7 @@ from wnodes_engine.core.claim import Claim, priority_at
 from wnodes_engine.core.endings import Endings
 from wnodes_engine.core.farm import Farm, Free, Part, Where
 from wnodes_engine.core.meters import Hours
+from wnodes_engine.core.outlook import Outlook
 from wnodes_engine.core.policy import CompiledPolicy
 from wnodes_engine.core.tree import ShareTree
 from wnodes_engine.core.windows import LocalTime, local_time
@@ -91,6 +92,8 @@ class Ledger:
         """Counts the changes: what was worked out for an older version no longer holds."""
         self.allocations: dict[str, Allocation] = {}
         self.endings = Endings()
+        self.outlooks: dict[int, Outlook] = {}
+        """By leaf: where its blocked head was found to fit last."""
         self.owed: dict[int, Free] = {}
         """By node: what those that were told to leave will give there."""
         self.meters: list[Any] = [Hours(spec.window) if spec.window else {} for spec in policy.meters]
@@ -173,6 +176,7 @@ class Ledger:
         for allocation in self.allocations.values():
             self._charge_placed(allocation, -1)
         self.fresh_farm(nodes)
+        self.endings.forget()
         self._renumber({n: self.farm.index[name] for n, name in enumerate(names)})
         for allocation in self.allocations.values():
             allocation.where = tuple((self.farm.index[names[n]], k) for n, k in allocation.where)
@@ -265,10 +269,7 @@ class Ledger:
         self.version += 1
         for node, parts in where:
             self.farm.take(node, claim.part, parts * sign)
-        asks = claim.asks
-        if self.policy.tracks_hs23:
-            asks = (*asks, (HS23, self.hs23(claim, where)))
-        self.expect(claim.leaf, asks, sign)
+        self.expect(claim.leaf, self.charges(claim, where), sign)
         for meter, key, amount in claim.meters:
             _count(self.meters[meter], key, amount * sign)
         self._count_placed(claim, where, sign)
@@ -298,6 +299,10 @@ class Ledger:
             _count(meters[meter], key, amount * sign)
         if not all_up:
             self.resize()  # what is held on a node that is down is live capacity
+
+    def charges(self, claim: Claim, where: Where) -> Asks:
+        """What the share tree charges for a claim on these nodes: what it asks, and its benchmark power."""
+        return (*claim.asks, (HS23, self.hs23(claim, where))) if self.policy.tracks_hs23 else claim.asks
 
     def hs23(self, claim: Claim, where: Where) -> int:
         """The benchmark power, in thousandths of HS23, of a claim's cores on these nodes."""

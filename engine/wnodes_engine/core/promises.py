@@ -101,6 +101,7 @@ def _owe(state: State, victim: Allocation, sign: int) -> None:
     given = victim.given
     if given is not None:
         state.expect(victim.claim.leaf, given.charged, -sign)
+        state.endings.promise(victim, given, sign)
         for node, parts in victim.where:
             left = more(state.owed.get(node, _NOTHING), given.part, parts * sign)
             state.owed[node] = left

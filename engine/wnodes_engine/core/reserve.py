@@ -7,43 +7,55 @@ or if the head still fits beside it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from copy import copy
 from typing import TYPE_CHECKING
 
 from wnodes_engine.check.checked import UNLIMITED
 from wnodes_engine.core.claim import Claim
-from wnodes_engine.core.farm import Part, Where, fit
+from wnodes_engine.core.farm import Free, Where, fit, more
 from wnodes_engine.core.ledger import HS23, Allocation, Ledger
 from wnodes_engine.core.limits import full_in, placed_over
-from wnodes_engine.core.placement import place, place_with
+from wnodes_engine.core.outlook import Outlook, Step
+from wnodes_engine.core.placement import meets_downtime, place, place_with
 from wnodes_engine.core.tree import ShareTree
 
 if TYPE_CHECKING:
     from wnodes_engine.core.room import Given
 
-_Free = tuple[int, int, int, int]
-
 
 class Reservation:
-    """The head of a leaf starts at `start`, on the nodes of `where`, if nothing ends sooner."""
+    """The head of a leaf starts at `start`, if nothing ends sooner.
 
-    __slots__ = ("_ledger", "_spare", "_tree", "claim", "start", "where")
+    On which nodes is worked out when somebody asks, which has to be before anything starts that ends later.
+    """
+
+    __slots__ = ("_ledger", "_outlook", "_spare", "_tree", "_where", "claim", "start")
 
     def __init__(
-        self, ledger: Ledger, claim: Claim, start: int, where: Where, tree: ShareTree, free: dict[int, _Free]
+        self, ledger: Ledger, claim: Claim, start: int, outlook: Outlook, tree: ShareTree, where: Where | None
     ) -> None:
+        """`tree` is that of the outlook; it becomes the reservation's own."""
         self.claim = claim
         self.start = start
-        self.where = where
         self._ledger = ledger
+        self._outlook = outlook
+        self._where = where
+        self._spare: dict[int, Free] | None = None
         self._tree = tree
-        self._spare = {node: _less(free[node], claim.part, parts) for node, parts in where}
-        _charge(ledger, tree, claim, where, 1)
+        tree.charge(claim.leaf, claim.asks if where is None else ledger.charges(claim, where), 1)
+
+    @property
+    def where(self) -> Where:
+        """The nodes that are kept, and how many parts go there."""
+        if self._where is None:
+            self._outlook.follow()
+            self._where = _place_then(self._ledger, self.claim, self.start, self._outlook) or ()
+        return self._where
 
     def nodes(self) -> frozenset[int]:
         """The nodes that are kept."""
-        return frozenset(self._spare)
+        return frozenset(node for node, _ in self.where)
 
     def shuts_out(self, claim: Claim) -> bool:
         """Whether the claim, still running at the head's start, would take its part of the share tree."""
@@ -53,8 +65,9 @@ class Reservation:
         """Whether the claim may start there now without delaying the head."""
         if now + claim.walltime <= self.start:
             return True
+        left = self._left()
         for node, parts in where:
-            spare = self._spare.get(node)
+            spare = left.get(node)
             if spare is not None and fit(claim.part, *spare) < parts:
                 return False
         if self.shuts_out(claim):
@@ -65,6 +78,7 @@ class Reservation:
 
     def without(self, victims: Iterable[tuple[Allocation, Given]], now: int) -> Reservation:
         """The same with these victims gone from the shares; the nodes are left to others."""
+        self._left()
         twin = copy(self)
         twin._tree = self._tree.copy()  # noqa: SLF001 - its own kind
         for victim, given in victims:
@@ -75,101 +89,132 @@ class Reservation:
     def note(self, claim: Claim, where: Where, now: int) -> None:
         """The claim has started there: what it leaves at the head's start is less."""
         if now + claim.walltime > self.start:
+            left = self._left()
             for node, parts in where:
-                spare = self._spare.get(node)
+                spare = left.get(node)
                 if spare is not None:
-                    self._spare[node] = _less(spare, claim.part, parts)
-            _charge(self._ledger, self._tree, claim, where, 1)
+                    left[node] = more(spare, claim.part, -parts)
+            self._tree.charge(claim.leaf, self._ledger.charges(claim, where), 1)
+
+    def _left(self) -> dict[int, Free]:
+        """By node that is kept: what the head leaves there at its start."""
+        if self._spare is None:
+            part = self.claim.part
+            self._spare = {node: more(self._outlook.free(node), part, -parts) for node, parts in self.where}
+        return self._spare
 
 
 def reserve(ledger: Ledger, claim: Claim, now: int) -> Reservation | None:
-    """The earliest start of a claim that has no room now; None if waiting for running work is no help."""
-    tree = ledger.tree.copy()
-    nodes = _Nodes(ledger, claim)
-    endings = ledger.endings.in_order(now)
-    entry = next(endings, None)
-    while entry is not None:
-        start = entry[0]
-        while entry is not None and entry[0] == start:
-            allocation = entry[1]
-            _charge(ledger, tree, allocation.claim, allocation.where, -1)
-            if allocation.given is not None:  # its share has given that back already
-                allocation.given.charge(tree, allocation.claim.leaf, 1)
-            nodes.release(allocation)
-            entry = next(endings, None)
-        if nodes.enough() and full_in(tree, claim) < 0:
-            free = nodes.free()
-            where = place_with(ledger, claim, start, free, (), {})
-            if where is not None and not (
-                ledger.policy.tracks_hs23 and ledger.hs23(claim, where) > tree.free(claim.leaf, HS23)
-            ):
-                spare = {node: free.get(node) or _free_now(ledger, node) for node, _ in where}
-                return Reservation(ledger, claim, start, where, tree, spare)
-    return None
+    """The earliest start of a claim that has no room now; None if waiting for running work is no help.
+
+    Until another one is asked for the same leaf, running work may only be added to that ends by the start.
+    """
+    outlook = ledger.outlooks.get(claim.leaf)
+    if outlook is None:
+        outlook = ledger.outlooks[claim.leaf] = Outlook(ledger)
+    outlook.follow()
+    outlook.pass_by(now)
+    tree = outlook.tree()
+    room = _Room(ledger, claim, outlook, tree)
+    if outlook.count and room.enough():
+        room.settle_back(now)
+    elif not room.settle_ahead():
+        return None
+    hs23 = ledger.policy.tracks_hs23
+    while hs23 or claim.over >= 0 or meets_downtime(ledger, claim, outlook.by):
+        # All parts that fit can be placed, unless a downtime, benchmark power or a layout is in the way.
+        where = _place_then(ledger, claim, outlook.by, outlook)
+        if where is not None and not (hs23 and ledger.hs23(claim, where) > tree.free(claim.leaf, HS23)):
+            return Reservation(ledger, claim, outlook.by, outlook, tree, where)
+        if not room.settle_ahead():
+            return None
+    return Reservation(ledger, claim, outlook.by, outlook, tree, None)
 
 
-class _Nodes:
-    """The nodes as running work leaves them, and whether all parts of a claim fit on those it may use."""
+class _Room:
+    """Whether a claim has room by the moment of an outlook, in its share and for all parts on the nodes."""
 
-    __slots__ = ("_allowed", "_claim", "_fits", "_free", "_ledger", "_released")
+    __slots__ = ("_allowed", "_claim", "_fits", "_ledger", "_outlook", "_tree")
 
-    def __init__(self, ledger: Ledger, claim: Claim) -> None:
+    def __init__(self, ledger: Ledger, claim: Claim, outlook: Outlook, tree: ShareTree) -> None:
+        """`tree` is that of the outlook, and goes with it."""
         self._ledger = ledger
         self._claim = claim
+        self._outlook = outlook
+        self._tree = tree
         self._allowed = {kind for kinds in ledger.tiers(claim.rules) for kind in kinds}
-        self._released: list[Allocation] = []
-        self._free: dict[int, _Free] = {}
-        farm, self._fits = ledger.farm, 0
-        for node in farm.in_order(claim.part, sorted(self._allowed), spread=False):
-            self._fits += farm.fit(node, claim.part)
-            if self._fits >= claim.parts:
-                break
-
-    def release(self, allocation: Allocation) -> None:
-        """The allocation has ended."""
-        self._released.append(allocation)
-        if self._fits < self._claim.parts:
-            self._settle()
+        self._fits: int | None = None
+        """How many parts fit on the nodes, once counted; if that is enough, there may be room for more."""
 
     def enough(self) -> bool:
-        """Whether all parts fit: more is only ever freed, so that this stays true."""
+        """Whether it has room."""
+        if full_in(self._tree, self._claim) >= 0:
+            return False
+        if self._fits is None:
+            self._fits = self._count()
         return self._fits >= self._claim.parts
 
-    def free(self) -> dict[int, _Free]:
-        """What is free on every node on which something has ended."""
-        self._settle()
-        return self._free
+    def settle_ahead(self) -> bool:
+        """Go on to the next end by which it has room; whether there is one."""
+        outlook = self._outlook
+        while (ahead := outlook.ahead()) is not None:
+            counted = self._fits is not None and self._fits < self._claim.parts
+            before = self._fits_on(ahead.ending) if counted else 0
+            self._move(ahead, 1)
+            if counted and self._fits is not None:
+                self._fits += self._fits_on(ahead.ending) - before
+            if self.enough():
+                return True
+        return False
 
-    def _settle(self) -> None:
-        farm, part = self._ledger.farm, self._claim.part
-        for allocation in self._released:
-            for node, parts in allocation.where:
-                if farm.up[node]:
-                    had = self._free.get(node) or _free_now(self._ledger, node)
-                    self._free[node] = has = _less(had, allocation.claim.part, -parts)
-                    if farm.class_of[node] in self._allowed:
-                        self._fits += fit(part, *has) - fit(part, *had)
-        self._released.clear()
+    def settle_back(self, now: int) -> None:
+        """It has room: go back to the first end by which it has."""
+        outlook = self._outlook
+        while (behind := outlook.behind(now)) is not None:
+            at, self._fits = outlook.by, None
+            self._move(behind, -1)
+            if not self.enough():
+                self._move(behind._replace(end=at), 1)
+                return
+
+    def _move(self, step: Step, sign: int) -> None:
+        self._outlook.move(step, sign)
+        for allocation in step.ending:
+            self._tree.charge(
+                allocation.claim.leaf, self._ledger.charges(allocation.claim, allocation.where), -sign
+            )
+            if allocation.given is not None:
+                allocation.given.charge(self._tree, allocation.claim.leaf, sign)
+
+    def _count(self) -> int:
+        """How many parts fit on the nodes, counted until that is enough."""
+        farm, outlook, part, parts = self._ledger.farm, self._outlook, self._claim.part, self._claim.parts
+        fits = 0
+        for node in farm.in_order(part, sorted(self._allowed), spread=False):
+            if node not in outlook.nodes:
+                fits += farm.fit(node, part)
+                if fits >= parts:
+                    return fits
+        for node in outlook.nodes:
+            if self._may_use(node):
+                fits += fit(part, *outlook.free(node))
+                if fits >= parts:
+                    return fits
+        return fits
+
+    def _fits_on(self, allocations: Sequence[Allocation]) -> int:
+        """How many parts fit on the nodes of these."""
+        nodes = {node for allocation in allocations for node, _ in allocation.where if self._may_use(node)}
+        return sum(fit(self._claim.part, *self._outlook.free(node)) for node in nodes)
+
+    def _may_use(self, node: int) -> bool:
+        farm = self._ledger.farm
+        return farm.up[node] and farm.class_of[node] in self._allowed
 
 
-def _free_now(ledger: Ledger, node: int) -> _Free:
-    farm = ledger.farm
-    return farm.cores[node], farm.memory[node], farm.gpus[node], farm.disk[node]
-
-
-def _less(free: _Free, part: Part, parts: int) -> _Free:
-    return (
-        free[0] - part.cores * parts,
-        free[1] - part.memory * parts,
-        free[2] - part.gpus * parts,
-        free[3] - part.disk * parts,
-    )
-
-
-def _charge(ledger: Ledger, tree: ShareTree, claim: Claim, where: Where, sign: int) -> None:
-    tree.charge(claim.leaf, claim.asks, sign)
-    if ledger.policy.tracks_hs23:
-        tree.charge(claim.leaf, ((HS23, ledger.hs23(claim, where)),), sign)
+def _place_then(ledger: Ledger, claim: Claim, start: int, outlook: Outlook) -> Where | None:
+    """The nodes of all parts on the farm as it will be at `start`."""
+    return place_with(ledger, claim, start, {node: outlook.free(node) for node in outlook.nodes}, (), {})
 
 
 def place_beside(

@@ -86,7 +86,7 @@ Keepers = tuple[tuple[int, int, tuple[int, ...]], ...]
 class Worth:
     """What every share is worth at one capacity: amount, S and local, by resource."""
 
-    __slots__ = ("amount", "keepers", "levels", "local", "most", "s")
+    __slots__ = ("all_keepers", "amount", "keepers", "levels", "local", "most", "s")
 
     def __init__(self, shares: Sequence[Share], capacity: Amounts, changes: Changes) -> None:
         """`changes` replaces the portions of some shares: what a time window says of them."""
@@ -100,6 +100,8 @@ class Worth:
         """By resource and share: the shares on the way down that can keep or limit anything."""
         self.keepers: list[list[Keepers]] = []
         """By resource and share: the shares on the way up that keep anything to themselves."""
+        self.all_keepers: list[Keepers] = []
+        """By resource: all of them, children before parents."""
         lend = [[INFINITE] * count for _ in width]
         for r in width:
             self.amount[r][0] = capacity[r]
@@ -139,6 +141,9 @@ class Worth:
                 keepers[n] = ((n, local[n], paths[above]), *keepers[above]) if local[n] else keepers[above]
             self.levels.append(levels)
             self.keepers.append(keepers)
+            self.all_keepers.append(
+                tuple((n, local[n], paths[n][1:]) for n in range(count - 1, 0, -1) if local[n])
+            )
 
 
 def _own(share: Share) -> Portions:
@@ -185,21 +190,40 @@ class ShareTree:
         self.most = [
             [max(amounts) for amounts in zip(*by_share, strict=True)] for by_share in zip(*ever, strict=True)
         ]
-        for r in range(len(RESOURCES)):
-            held, local = self.held[r], self.live.local[r]
-            kept = self.kept[r] = [0] * len(self.shares)
-            for share in reversed(self.shares):  # children before parents
-                if share.parent is not None:
-                    n = share.index
-                    kept[share.parent] += kept[n] + min(held[n] - kept[n], local[n])
+        self._count_kept()
+
+    def _count_kept(self) -> None:
+        """Work out anew what is kept."""
+        for r, keepers in enumerate(self.live.all_keepers):
+            held, kept = self.held[r], [0] * len(self.shares)
+            for n, local, above in keepers:
+                stays = min(held[n] - kept[n], local)
+                for m in above:
+                    kept[m] += stays
+            self.kept[r] = kept
 
     def copy(self) -> ShareTree:
         """A tree with the same use, to try things on; what the shares are worth is not copied."""
+        twin = self._twin()
+        twin.held = [held.copy() for held in self.held]
+        twin.kept = [kept.copy() for kept in self.kept]
+        return twin
+
+    def without(self, given_back: Sequence[Sequence[int]]) -> ShareTree:
+        """A tree in which each subtree holds so much less, by resource and share."""
+        twin = self._twin()
+        twin.held = [
+            [amount - less for amount, less in zip(held, back, strict=True)]
+            for held, back in zip(self.held, given_back, strict=True)
+        ]
+        twin.kept = self.kept.copy()
+        twin._count_kept()  # noqa: SLF001 - its own kind
+        return twin
+
+    def _twin(self) -> ShareTree:
         twin = ShareTree.__new__(ShareTree)
         twin.shares, twin.paths = self.shares, self.paths
         twin.most, twin.live = self.most, self.live
-        twin.held = [held.copy() for held in self.held]
-        twin.kept = [kept.copy() for kept in self.kept]
         return twin
 
     def charge(self, leaf: int, asks: Asks, sign: int) -> None:

@@ -1,0 +1,122 @@
+"""What running work will have given back by some moment, if all of it ends with its walltime."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from wnodes_engine.core.accounts import Asks
+from wnodes_engine.core.farm import Free, more
+from wnodes_engine.core.tree import ShareTree
+from wnodes_engine.language.vocabulary import RESOURCES
+
+if TYPE_CHECKING:
+    from wnodes_engine.core.ledger import Allocation, Ledger
+    from wnodes_engine.core.room import Given
+
+_NOTHING: Final[Free] = (0, 0, 0, 0)
+
+
+class Step(NamedTuple):
+    """From one moment to the next at which something ends, `end`, with what ends between them."""
+
+    end: int
+    ending: list[Allocation]
+
+
+class Outlook:
+    """The sums of what ends by a moment, which can be moved from one end to the next, and back.
+
+    What is overdue ends a moment from now. The sums are kept from pass to pass, and follow what starts and
+    ends meanwhile: the moment at which a head fits seldom moves far.
+    """
+
+    __slots__ = ("_ledger", "_written", "by", "count", "nodes", "shares")
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._written = ledger.endings.written()
+        self.by = -1
+        """The moment: what ends later is not in the sums."""
+        self.count = 0
+        """How many allocations are."""
+        self.shares = self._no_shares()
+        """By resource and share: what its subtree will have given back."""
+        self.nodes: dict[int, Free] = {}
+        """By node: what will be free there beside what is free now."""
+
+    def _no_shares(self) -> list[list[int]]:
+        return [[0] * len(self._ledger.tree.shares) for _ in RESOURCES]
+
+    def follow(self) -> None:
+        """Take in what has changed since."""
+        endings = self._ledger.endings
+        changes = endings.since(self._written)
+        self._written = endings.written()
+        if changes is None:
+            self.count, self.shares, self.nodes = 0, self._no_shares(), {}
+            for allocation in endings.between(-1, self.by):
+                self._add(allocation, allocation.given, 1)
+            return
+        for end, allocation, given, sign in changes:
+            if end <= self.by:
+                if given is None:
+                    self._add(allocation, None, sign)
+                else:
+                    self._share(allocation, given, sign)
+
+    def pass_by(self, now: int) -> None:
+        """It is `now`: what has not ended yet ends a moment later."""
+        if self.by <= now:
+            self.move(Step(now + 1, list(self._ledger.endings.between(self.by, now + 1))), 1)
+
+    def tree(self) -> ShareTree:
+        """The share tree at the moment."""
+        return self._ledger.tree.without(self.shares)
+
+    def free(self, node: int) -> Free:
+        """What is free on the node at the moment."""
+        now, back = self._ledger.farm.free(node), self.nodes.get(node)
+        if back is None:
+            return now
+        return now[0] + back[0], now[1] + back[1], now[2] + back[2], now[3] + back[3]
+
+    def ahead(self) -> Step | None:
+        """The step to the next end; None where nothing more ends."""
+        end = self._ledger.endings.after(self.by)
+        return None if end is None else Step(end, list(self._ledger.endings.between(self.by, end)))
+
+    def behind(self, now: int) -> Step | None:
+        """The step back to the end before; None where nothing ends sooner."""
+        end = self._ledger.endings.before(self.by) if self.by > now + 1 else None
+        if end is None:
+            return None
+        end = max(end, now + 1)
+        return Step(end, list(self._ledger.endings.between(end, self.by)))
+
+    def move(self, step: Step, sign: int) -> None:
+        """Take the step ahead, or, -1, back."""
+        for allocation in step.ending:
+            self._add(allocation, allocation.given, sign)
+        self.by = step.end
+
+    def _add(self, allocation: Allocation, given: Given | None, sign: int) -> None:
+        self.count += sign
+        claim = allocation.claim
+        self._charge(claim.leaf, self._ledger.charges(claim, allocation.where), sign)
+        if given is not None:  # its share has given that back already
+            self._share(allocation, given, -sign)
+        part, nodes = claim.part, self.nodes
+        for node, parts in allocation.where:
+            nodes[node] = back = more(nodes.get(node, _NOTHING), part, parts * sign)
+            if back == _NOTHING:
+                del nodes[node]
+
+    def _share(self, allocation: Allocation, given: Given, sign: int) -> None:
+        self._charge(allocation.claim.leaf, given.charged, sign)
+
+    def _charge(self, leaf: int, asks: Asks, sign: int) -> None:
+        path = self._ledger.tree.paths[leaf]
+        for resource, ask in asks:
+            sums, amount = self.shares[resource], ask * sign
+            for share in path:
+                sums[share] += amount
