@@ -126,6 +126,8 @@ class Ledger:
         self.group_of: list[tuple[int, ...]] = [mark[4] for mark in marks]
         """By node class: bits of `only` and `preferred` rules, downtimes, meters of node quotas, and for each
         place rule which of its groups it belongs to, or -1."""
+        self.closings = tuple(dict.fromkeys(down for downtimes in self.downtimes for down in downtimes))
+        """The downtimes that some node has."""
 
     def _mark(
         self, node: Node

@@ -54,11 +54,10 @@ def open_tiers(ledger: Ledger, claim: Claim, now: int) -> Tiers:
 
 def meets_downtime(ledger: Ledger, claim: Claim, now: int) -> bool:
     """Whether some node will be down before the claim, started now, would have ended."""
-    downtimes = ledger.policy.checked.downtimes
-    if not downtimes:
+    if not ledger.closings:
         return False
     end = now + claim.walltime
-    return any(down.begin < end and now < down.end for down in downtimes)
+    return any(begin < end and now < until for begin, until in ledger.closings)
 
 
 def place_with(

@@ -18,7 +18,7 @@ from wnodes_engine.core.promises import keep, promise
 from wnodes_engine.core.reserve import Reservation, place_beside, reserve
 from wnodes_engine.core.rights import could_speak
 from wnodes_engine.core.tracks import Shape, Track, WaitClass
-from wnodes_engine.core.victims import make_room
+from wnodes_engine.core.victims import entitling, make_room
 from wnodes_engine.values import Preemption
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ class _Pass:
         self.limits: dict[tuple[int, Shape], int] = {}
         """By leaf and shape: when a request has to end so that no head loses its part of the share tree."""
         self.passed: set[Track] = set()
-        """The tracks of which nothing ends in time."""
+        """The tracks of which nothing ends in time, or nobody has room nor is given any."""
 
     def run(self) -> list[Allocation]:
         state, tick = self.state, self.tick
@@ -146,7 +146,7 @@ class _Pass:
                 self.blocked[leaf] = set()
                 self.roomless[leaf] = set()
             else:
-                del state.lines.busy[leaf]
+                state.lines.busy.pop(leaf, None)
         starts: list[Allocation] = []
         if not self.cursor:
             return starts
@@ -330,10 +330,12 @@ class _Pass:
             self._skip(leaf, track)  # of the same shape a shorter request may still have room
             return
         self.roomless[leaf].add(track.shape)
-        if leaf in self.may:
+        if leaf not in self.may:
+            self.blocked[leaf].add(track.shape)
+        elif any(entitling(self.state, claim)):
             self._skip(leaf, track)  # another one may be given room
         else:
-            self.blocked[leaf].add(track.shape)
+            self.passed.add(track)
 
     def _make_room(self, leaf: int, members: WaitClass) -> bool:
         """Tell victims to leave for the oldest of the class, if a rule says so."""

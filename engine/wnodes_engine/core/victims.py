@@ -60,19 +60,23 @@ def make_room(
     waited = max(0, now - request.submitted)
     priority = priority_at(claim, request.submitted, now // TICK * TICK)
     spoke = False
-    for index, rule in enumerate(state.policy.checked.preempts):
-        if not claim.takes >> index & 1 or not state.is_open(rule.taking.condition.window):
-            continue
+    for index, rule in entitling(state, claim):
         speaks = state.policy.room[index].speaks
         if speaks is not None and not speaks(request, claim, state, waited, priority):
-            continue
-        if not is_entitled(state.tree, rule, claim.leaf, claim.asks):
             continue
         spoke = True
         plan = _Attempt(state, index, rule, request, claim, now, waited, priority, promised()).plan()
         if plan is not None:
             return Search(True, plan)
     return Search(spoke, None)
+
+
+def entitling(state: State, claim: Claim) -> Iterator[tuple[int, Preempt]]:
+    """The rules that speak for such a request, if its wait and its priority are what they ask for."""
+    for index, rule in enumerate(state.policy.checked.preempts if claim.takes else ()):
+        in_force = claim.takes >> index & 1 and state.is_open(rule.taking.condition.window)
+        if in_force and is_entitled(state.tree, rule, claim.leaf, claim.asks):
+            yield index, rule
 
 
 class _Attempt:
