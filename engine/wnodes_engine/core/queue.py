@@ -83,7 +83,7 @@ class LeafQueue:
         """Let one more wait, at its place."""
         if self.newest is not None:
             self.line_up()
-        elif not self.line:
+        if not self.line:
             self._lines.busy[self._leaf] = self
         self.live += 1
         self.newest = waiter = Waiter(request, claim, serial)

@@ -30,7 +30,7 @@ class Reservation:
     On which nodes is worked out when somebody asks, which has to be before anything starts that ends later.
     """
 
-    __slots__ = ("_ledger", "_outlook", "_spare", "_tree", "_where", "claim", "start")
+    __slots__ = ("_ledger", "_outlook", "_settled", "_spare", "_tree", "_where", "claim", "start")
 
     def __init__(
         self, ledger: Ledger, claim: Claim, start: int, outlook: Outlook, tree: ShareTree, where: Where | None
@@ -41,17 +41,26 @@ class Reservation:
         self._ledger = ledger
         self._outlook = outlook
         self._where = where
-        self._spare: dict[int, Free] | None = None
+        self._spare: dict[int, Free] = {}
+        self._settled = False
         self._tree = tree
         tree.charge(claim.leaf, claim.asks if where is None else ledger.charges(claim, where), 1)
 
     @property
     def where(self) -> Where:
         """The nodes that are kept, and how many parts go there."""
-        if self._where is None:
-            self._outlook.follow()
-            self._where = _place_then(self._ledger, self.claim, self.start, self._outlook) or ()
-        return self._where
+        self.settle()
+        return self._where or ()
+
+    def settle(self) -> None:
+        """Choose the nodes, and work out what the head leaves there at its start, if nobody has asked yet."""
+        if not self._settled:
+            self._settled = True
+            outlook, part = self._outlook, self.claim.part
+            outlook.follow()
+            if self._where is None:
+                self._where = _place_then(self._ledger, self.claim, self.start, outlook) or ()
+            self._spare = {node: more(outlook.free(node), part, -parts) for node, parts in self._where}
 
     def nodes(self) -> frozenset[int]:
         """The nodes that are kept."""
@@ -65,9 +74,9 @@ class Reservation:
         """Whether the claim may start there now without delaying the head."""
         if now + claim.walltime <= self.start:
             return True
-        left = self._left()
+        self.settle()
         for node, parts in where:
-            spare = left.get(node)
+            spare = self._spare.get(node)
             if spare is not None and fit(claim.part, *spare) < parts:
                 return False
         if self.shuts_out(claim):
@@ -78,7 +87,7 @@ class Reservation:
 
     def without(self, victims: Iterable[tuple[Allocation, Given]], now: int) -> Reservation:
         """The same with these victims gone from the shares; the nodes are left to others."""
-        self._left()
+        self.settle()
         twin = copy(self)
         twin._tree = self._tree.copy()  # noqa: SLF001 - its own kind
         for victim, given in victims:
@@ -89,19 +98,12 @@ class Reservation:
     def note(self, claim: Claim, where: Where, now: int) -> None:
         """The claim has started there: what it leaves at the head's start is less."""
         if now + claim.walltime > self.start:
-            left = self._left()
+            self.settle()
             for node, parts in where:
-                spare = left.get(node)
+                spare = self._spare.get(node)
                 if spare is not None:
-                    left[node] = more(spare, claim.part, -parts)
+                    self._spare[node] = more(spare, claim.part, -parts)
             self._tree.charge(claim.leaf, self._ledger.charges(claim, where), 1)
-
-    def _left(self) -> dict[int, Free]:
-        """By node that is kept: what the head leaves there at its start."""
-        if self._spare is None:
-            part = self.claim.part
-            self._spare = {node: more(self._outlook.free(node), part, -parts) for node, parts in self.where}
-        return self._spare
 
 
 def reserve(ledger: Ledger, claim: Claim, now: int) -> Reservation | None:

@@ -226,7 +226,8 @@ class _Pass:
         if blocked or self.passed:
             if queue.shapes.keys() <= blocked:
                 at = len(line)
-            resource, free = self.full.get(leaf, _PLENTY)
+            # For whom room may be made has to have its turn, however much it asks.
+            resource, free = _PLENTY if leaf in self.may else self.full.get(leaf, _PLENTY)
             while at < len(line):
                 track = line[at][2]
                 if not (

@@ -226,7 +226,8 @@ class State(Ledger):
             for queue in self.queues.values():
                 head = self._blocked_head(queue, now) if queue.live and not queue.order.strict else None
                 reservation = reserve(self, head, now) if head is not None else None
-                if reservation is not None and reservation.where:  # it is kept: others may ask for the leaf
+                if reservation is not None:
+                    reservation.settle()  # it is kept for later, and somebody else may ask for the leaf
                     found.append(reservation)
             self._reserved = ((self.version, now), found)
         return self._reserved[1]
