@@ -90,3 +90,31 @@ def test_crowds_wait_for_windows_and_around_downtimes_alike(
     text: str, nodes: list[Node], stream: list[streams.Event]
 ) -> None:
     agree_on(text, nodes, stream)
+
+
+@given(policies(Asking(room=True, rules=False)), farms.tight(), streams.squeezes())
+def test_room_is_made_alike_where_nodes_and_shares_are_short(
+    text: str, nodes: list[Node], stream: list[streams.Event]
+) -> None:
+    agree_on(text, nodes, stream)
+
+
+@given(policies(Asking(room=True, state=True)), farms.tight(), streams.squeezes())
+def test_room_is_made_alike_beside_every_kind_of_rule(
+    text: str, nodes: list[Node], stream: list[streams.Event]
+) -> None:
+    agree_on(text, nodes, stream)
+
+
+@given(policies(Asking(room=True, rules=False, time=True)), farms.tight(), streams.squeezes())
+def test_room_is_made_alike_through_windows_and_before_downtimes(
+    text: str, nodes: list[Node], stream: list[streams.Event]
+) -> None:
+    agree_on(text, nodes, stream)
+
+
+@given(policies(Asking(room=True, hs23=True)), farms.tight(factors=True), streams.squeezes())
+def test_room_is_made_alike_in_benchmarked_shares(
+    text: str, nodes: list[Node], stream: list[streams.Event]
+) -> None:
+    agree_on(text, nodes, stream)

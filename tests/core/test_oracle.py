@@ -7,8 +7,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
-from oracle.interpreter import Answer, Oracle, Why
-from oracle.tree import RESOURCES, Tree
+from oracle.answers import Answer, Why
+from oracle.interpreter import Oracle
+from oracle.tree import RESOURCES, Amounts, Tree, nominal
 from strategies import farms, streams
 from strategies.checking import checked
 from strategies.policies import policies, trees
@@ -31,6 +32,10 @@ def job(request_id: str, **asked: object) -> Request:
     return msgspec.convert({"id": request_id} | asked, Request)
 
 
+def tree_of(policy: CheckedPolicy, capacity: Amounts, used: dict[int, Amounts]) -> Tree:
+    return Tree(policy.shares, nominal(policy.shares, capacity), used)
+
+
 # ---------------------------------------------------------------------- tree
 
 
@@ -40,7 +45,7 @@ def test_what_counts_and_what_is_kept_is_the_capacity(
 ) -> None:
     lines, leaves, _ = tree
     policy = policy_of("\n".join([*lines, f"assign {leaves[0]} otherwise"]))
-    shares = Tree(policy.shares, capacity, {})
+    shares = tree_of(policy, capacity, {})
     for r in RESOURCES:
         kept = sum(shares.kept(share.index, r) for share in policy.shares)
         assert shares.counted_on(0, r) + kept == capacity[r]
@@ -55,12 +60,12 @@ def test_taking_what_is_free_never_over_commits_the_farm(
     used = {share.index: dict.fromkeys(RESOURCES, 0) for share in policy.shares if share.is_leaf}
     for _ in range(data.draw(st.integers(0, 6))):
         leaf, r = data.draw(st.sampled_from(sorted(used))), data.draw(st.sampled_from(RESOURCES))
-        shares = Tree(policy.shares, capacity, used)
+        shares = tree_of(policy, capacity, used)
         free = shares.free(leaf, r)
         assert 0 <= free <= shares.most(leaf, r)
         taken = data.draw(st.integers(0, int(free)))
         used[leaf] = used[leaf] | {r: used[leaf][r] + taken}
-        after = Tree(policy.shares, capacity, used)
+        after = tree_of(policy, capacity, used)
         assert after.total_use(0, r) <= capacity[r]
         assert after.free(leaf, r) == free - taken
         for share in policy.shares:
@@ -84,13 +89,13 @@ def test_amounts_are_absolute_then_percent_then_weights(
     statements: str, capacity: int, expected: list[int]
 ) -> None:
     policy = policy_of(f"{statements} assign b otherwise")
-    shares = Tree(policy.shares, {"cores": capacity}, {})
+    shares = tree_of(policy, {"cores": capacity}, {})
     assert [amount["cores"] for amount in shares.amount] == expected
 
 
 def test_a_resource_that_is_not_named_follows_the_cores() -> None:
     policy = policy_of("share a 50%, 10% gpus share b 25% assign b otherwise")
-    shares = Tree(policy.shares, {"cores": 8, "memory": 1000, "gpus": 20}, {})
+    shares = tree_of(policy, {"cores": 8, "memory": 1000, "gpus": 20}, {})
     assert [a["memory"] for a in shares.amount] == [1000, 500, 250]
     assert [a["gpus"] for a in shares.amount] == [20, 2, 5]
 
@@ -110,7 +115,7 @@ def test_borrowing_and_lending_are_limited(
     statements: str, used: dict[int, int], free: list[int], most: list[int]
 ) -> None:
     policy = policy_of(f"{statements} assign b otherwise")
-    shares = Tree(policy.shares, {"cores": 100}, {n: {"cores": cores} for n, cores in used.items()})
+    shares = tree_of(policy, {"cores": 100}, {n: {"cores": cores} for n, cores in used.items()})
     assert [shares.free(n, "cores") for n in range(3)] == free
     assert [shares.most(n, "cores") for n in range(3)] == most
 
@@ -124,7 +129,7 @@ def test_a_request_takes_the_fullest_node_that_fits() -> None:
     oracle.submit(job("r1", cores=2), NOW)
     oracle.submit(job("r2", cores=1, submitted=NOW + 1), NOW)
     oracle.submit(job("r3", cores=3, count=3, submitted=NOW + 2), NOW)
-    started = {s.request.id: [(p.node, p.parts) for p in s.placement] for s in oracle.schedule(NOW)}
+    started = {s.request.id: [(p.node, p.parts) for p in s.placement] for s in oracle.schedule(NOW).starts}
     assert started == {"r1": [("n3", 1)], "r2": [("n2", 1)], "r3": [("n2", 1), ("n1", 2)]}
 
 
@@ -142,7 +147,7 @@ def test_an_entitled_share_goes_before_a_borrower_and_then_the_least_served() ->
     )
     for i, group in enumerate(["cms", "cms", "cms", "alice", "alice"]):
         oracle.submit(job(f"r{i}", group=group, cores=1), NOW)
-    assert [s.request.id for s in oracle.schedule(NOW)] == ["r3", "r4", "r0", "r1", "r2"]
+    assert [s.request.id for s in oracle.schedule(NOW).starts] == ["r3", "r4", "r0", "r1", "r2"]
 
 
 # ---------------------------------------------------- every reason is true

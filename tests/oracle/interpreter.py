@@ -7,53 +7,23 @@ allocations and the queue each time. It shares no code with `compile` or `core` 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 
-from oracle import quotas
+from oracle.answers import Answer, Scheduled, Started, Why, at
 from oracle.averages import Change
-from oracle.clock import in_force
-from oracle.layouts import groups_of, layouts
-from oracle.order import leaf_key, next_of
-from oracle.placing import Budget, parts_in, place, size
+from oracle.ceilings import ceilings, exceeded, held_back, over_quota
+from oracle.fitting import fitting, has_room, placement, room_for, room_when_empty
+from oracle.making_room import make_room
+from oracle.order import leaf_key, next_of, priority
+from oracle.pledges import can_go_on, is_due, is_vain
+from oracle.records import Departure, Ended, Held, Pledge, Telling, Waiting
 from oracle.request import Asked, asked
 from oracle.reservations import Reservation, delays, reserve
-from oracle.state import Ended, Held, State, Waiting
-from wnodes_engine.check.checked import UNLIMITED, Ceiling, CheckedPolicy, Place, Quota
-from wnodes_engine.language.source import Span
+from oracle.state import COMPUTING, State
+from oracle.tree import Amounts
+from wnodes_engine.check.checked import UNLIMITED, CheckedPolicy
+from wnodes_engine.core.averages import TICK
 from wnodes_engine.values import Code, Node, Outcome, Placement, Request
-
-
-@dataclass(frozen=True)
-class Why:
-    """A reason, without its prose."""
-
-    code: Code
-    resource: str = ""
-    limit: int | float | None = None
-    current: int | float | None = None
-    short: int | float | None = None
-    file: str = ""
-    line: int = 0
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A decision, without its prose: `route` is the target and what it goes through."""
-
-    outcome: Outcome
-    share: str | None = None
-    route: tuple[str, str | None] | None = None
-    placement: tuple[Placement, ...] = ()
-    reasons: tuple[Why, ...] = ()
-
-
-@dataclass(frozen=True)
-class Started:
-    """What a pass started."""
-
-    request: Request
-    share: str
-    placement: tuple[Placement, ...]
 
 
 class Oracle:
@@ -62,6 +32,9 @@ class Oracle:
     def __init__(self, policy: CheckedPolicy, nodes: Iterable[Node]) -> None:
         self.policy = policy
         self.state = State(policy, nodes)
+        self.let_off: list[str] = []
+        self.looked: dict[int, int] = {}
+        """By leaf: the minute in which a rule last spoke for one of its requests, and no room was made."""
 
     # ---------------------------------------------------------------- answers
 
@@ -86,24 +59,31 @@ class Oracle:
             return admitted
         assert wish.leaf is not None
         share, route = self.policy.shares[wish.leaf].path, self.route(wish)
-        reasons = [*self.over_quota(wish, now), *self.no_room(wish), *self.behind(wish, now)]
-        placement = self.placement(self.state, wish)
+        if (pledge := self.state.pledges.get(request.id)) is not None:
+            return preempting(share, route, pledge, [Why(Code.LEAVING)])
+        behind = list(self.behind(wish, now))
+        reasons = [*over_quota(self.state, wish, now), *self.no_room(wish), *behind]
+        found = placement(self.state, wish)
         promises = self.promises(wish, now)
-        if placement is not None and not reasons:
-            placement = self.widest(wish, promises, now)
-            if placement is not None:
-                return Answer(Outcome.START, share, route, placement)
-            placement = self.placement(self.state, wish)
-        if placement is not None:
-            broken = (promise for promise in promises if delays(self.state, wish, placement, promise, now))
+        if found is not None and not reasons:
+            there = self.widest(wish, promises, now)
+            if there is not None:
+                return Answer(Outcome.START, share, route, there)
+        if found is not None:
+            broken = (promise for promise in promises if delays(self.state, wish, found, promise, now))
             reasons += [Why(Code.RESERVED) for _ in broken]
+        if not (behind or held_back(self.state, wish, now) or has_room(self.state, wish)):
+            waiting = queued or Waiting(wish, wish.leaf, self.state.sequence + 1)
+            pledge = make_room(self.state, waiting, promises, now).pledge
+            if pledge is not None:
+                return preempting(share, route, pledge, reasons)
         return Answer(Outcome.WAIT, share, route, reasons=tuple(reasons))
 
     # ----------------------------------------------------------------- events
 
     def advance(self, now: int) -> None:
         """It is so late now."""
-        self.state.now = self.state.starting = now
+        self.state.now = self.state.starting = self.state.latest = now
 
     def submit(self, request: Request, now: int) -> Answer:
         """Admit and queue."""
@@ -114,71 +94,183 @@ class Oracle:
             self.state.queue[request.id] = Waiting(wish, wish.leaf, self.next_in_sequence())
         return answer
 
-    def start(self, request: Request, placement: tuple[Placement, ...], now: int) -> None:
+    def start(
+        self, request: Request, placement: tuple[Placement, ...], now: int, native: bool = False
+    ) -> None:
         """Take up an allocation that exists."""
+        self.advance(now)
+        self._withdraw(request.id)
         wish = asked(self.policy, request, now)
         assert wish.leaf is not None
-        wish = wish.of(sum(p.parts for p in placement))
-        self._hold(Held(wish, wish.leaf, placement, now, self.next_in_sequence()), now)
+        self._begin(Waiting(wish, wish.leaf, self.next_in_sequence()), placement, now, native)
 
     def finish(self, request_id: str, now: int) -> None:
         """An allocation ended."""
-        held = self.state.held.pop(request_id)
-        self.state.ended.append(Ended(held, now))
-        taken = self.state.charge_of(held)
-        self.state.changes.append(Change(now, held.asked, held.leaf, {r: -a for r, a in taken.items()}))
+        self._release(request_id, now)
+        self._forget(request_id)
 
     def requeue(self, request_id: str, now: int) -> None:
         """An allocation lost its place and waits again."""
-        held = self.state.held[request_id]
-        self.finish(request_id, now)
+        self._depart(request_id)
+        held = self._release(request_id, now)
         self.state.queue[request_id] = Waiting(held.asked.of(None), held.leaf, held.sequence)
+
+    def suspend(self, request_id: str, now: int) -> None:
+        """An allocation that was told to leave by suspension has stopped."""
+        assert self.state.leaving()[request_id] == "suspend"
+        self._depart(request_id)
+        held = self.state.held[request_id]
+        self._change(held, of_computing(self.state.charge_of(held)), -1, now)
+        self.state.held[request_id] = replace(held, stopped=now)
 
     def cancel(self, request_id: str, now: int) -> bool:
         """Take a request out of the queue."""
-        return self.state.queue.pop(request_id, None) is not None
+        found = self._withdraw(request_id)
+        if found:
+            self._forget(request_id)
+        return found
 
     def set_node(self, node: Node) -> None:
-        """A node appeared or changed."""
+        """A node appeared or changed; what is pledged there is off if it goes down."""
         self.state.nodes[node.name] = node
-
-    def schedule(self, now: int) -> list[Started]:
-        """One pass: whatever may start, in order."""
-        self.advance(now)
-        started: list[Started] = []
-        tried: set[str] = set()
-        closed: set[int] = set()
-        reserved: dict[int, Reservation | None] = {}
-        while (waiting := next_of(self.state, 0, tried, closed, now)) is not None:
-            wish, leaf = waiting.asked, waiting.leaf
-            tried.add(wish.request.id)
-            if self.held_back(wish, now):
-                continue
-            if any(self.no_room(wish)):
-                if self.policy.orders[leaf].strict:
-                    closed.add(leaf)
-                elif leaf not in reserved:
-                    reserved[leaf] = reserve(self.state, waiting, now, self.fitting)
-                continue
-            placement = self.widest(wish, [r for r in reserved.values() if r is not None], now)
-            if placement is None:
-                if self.policy.orders[leaf].strict:
-                    closed.add(leaf)
-                continue
-            del self.state.queue[wish.request.id]
-            got = wish.of(sum(p.parts for p in placement))
-            self._hold(Held(got, leaf, placement, now, waiting.sequence), now)
-            started.append(Started(wish.request, self.policy.shares[leaf].path, placement))
-        return started
+        for request_id, pledge in list(self.state.pledges.items()):
+            if not node.up and any(p.node == node.name for p in pledge.placement):
+                self._call_off(request_id)
 
     def next_in_sequence(self) -> int:
         """The place of the next newcomer."""
         self.state.sequence += 1
         return self.state.sequence
 
-    def _hold(self, held: Held, now: int) -> None:
-        self.state.held[held.asked.request.id] = held
-        self.state.changes.append(Change(now, held.asked, held.leaf, self.state.charge_of(held)))
+    def _begin(
+        self, waiting: Waiting, placement: tuple[Placement, ...], now: int, native: bool = False
+    ) -> Started:
+        """The request holds resources from now on."""
+        state, wish = self.state, waiting.asked.of(sum(p.parts for p in placement))
+        rank = priority(self.policy, waiting, now)
+        held = Held(wish, waiting.leaf, placement, now, waiting.sequence, rank, native)
+        state.queue.pop(waiting.id, None)
+        state.held[waiting.id] = held
+        self._change(held, state.charge_of(held), 1, now)
+        state.departures = [
+            replace(d, served=True) if d.beneficiary == waiting.id else d for d in state.departures
+        ]
+        return Started(wish.request, self.policy.shares[waiting.leaf].path, placement)
+
+    def _release(self, request_id: str, now: int) -> Held:
+        """An allocation holds nothing any more; what it was suspended for, it has not used."""
+        self._leave(request_id)
+        held = self.state.held.pop(request_id)
+        self.state.ended.append(Ended(held, now if held.stopped is None else held.stopped))
+        self._change(held, self.state.charge_of(held), -1, now)
+        return held
+
+    def _change(self, held: Held, charge: Amounts, sign: int, now: int) -> None:
+        delta = {r: a * sign for r, a in charge.items()}
+        self.state.changes.append(Change(now, held.asked, held.leaf, delta))
+
+    def _depart(self, request_id: str) -> None:
+        """Who had been told to leave has left: that counts."""
+        told = self._leave(request_id)
+        self.state.departures += [Departure(request_id, beneficiary) for beneficiary in told]
+
+    def _leave(self, request_id: str) -> list[str]:
+        """Nobody waits for this allocation to leave any more; for whom it was told to."""
+        waited_for = []
+        for beneficiary, pledge in self.state.pledges.items():
+            left = tuple(told for told in pledge.victims if told.victim != request_id)
+            if left != pledge.victims:
+                waited_for.append(beneficiary)
+                self.state.pledges[beneficiary] = replace(pledge, victims=left)
+        return waited_for
+
+    def _call_off(self, request_id: str) -> None:
+        """A pledge is over: who is still there is let off."""
+        pledge = self.state.pledges.pop(request_id)
+        self.let_off += [told.victim for told in pledge.victims]
+
+    def _withdraw(self, request_id: str) -> bool:
+        """Take a request out of the queue, and what is pledged to it back."""
+        if request_id in self.state.pledges:
+            self._call_off(request_id)
+        return self.state.queue.pop(request_id, None) is not None
+
+    def _forget(self, request_id: str) -> None:
+        """A request is over, and with it what was pushed out, by it or itself; others did have to leave."""
+        self.state.departures = [
+            replace(d, beneficiary="") if d.beneficiary == request_id else d
+            for d in self.state.departures
+            if d.victim != request_id
+        ]
+
+    # ------------------------------------------------------------------- passes
+
+    def schedule(self, now: int) -> Scheduled:
+        """One pass: who starts, goes on, or is told to leave, in order."""
+        self.advance(now)
+        done = Scheduled([], [], [], [])
+        self._keep_pledges(done, now)
+        self._go_on(done, now)
+        while self._round(done, now):
+            pass
+        done.reprieves, self.let_off = self.let_off, []
+        return done
+
+    def _keep_pledges(self, done: Scheduled, now: int) -> None:
+        """Start those for whom room has been made, in the order in which it was pledged; or call it off."""
+        for request_id, pledge in list(self.state.pledges.items()):
+            if is_due(self.state, pledge):
+                self._call_off(request_id)
+                done.starts.append(self._begin(pledge.waiting, pledge.placement, now))
+            elif is_vain(self.state, pledge):
+                self._call_off(request_id)
+
+    def _go_on(self, done: Scheduled, now: int) -> None:
+        """What is suspended goes on where there is room for it."""
+        stopped = [held for held in self.state.held.values() if held.stopped is not None]
+        for held in sorted(stopped, key=lambda held: (-held.priority, held.started, held.id)):
+            if can_go_on(self.state, held):
+                assert held.stopped is not None
+                again = replace(held, started=held.started + now - held.stopped, stopped=None)
+                self.state.held[held.id] = again
+                self._change(again, of_computing(self.state.charge_of(again)), 1, now)
+                done.resumed.append(held.id)
+
+    def _round(self, done: Scheduled, now: int) -> bool:
+        """Start whatever may start, in order, until room is made for somebody; whether it was."""
+        tried: set[str] = set()
+        closed: set[int] = set()
+        reserved: dict[int, Reservation | None] = {}
+        while (waiting := next_of(self.state, 0, tried, closed, now)) is not None:
+            wish, leaf = waiting.asked, waiting.leaf
+            tried.add(waiting.id)
+            promises = [r for r in reserved.values() if r is not None]
+            if held_back(self.state, wish, now):
+                continue
+            if not has_room(self.state, wish):
+                if self.looked.get(leaf) != now // TICK:
+                    room = make_room(self.state, waiting, promises, now)
+                    if room.pledge is not None:
+                        self._pledge(room.pledge, done, now)
+                        return True
+                    if room.spoken:
+                        self.looked[leaf] = now // TICK
+                if self.policy.orders[leaf].strict:
+                    closed.add(leaf)
+                elif leaf not in reserved:
+                    reserved[leaf] = reserve(self.state, waiting, now)
+                continue
+            there = self.widest(wish, promises, now)
+            if there is not None:
+                done.starts.append(self._begin(waiting, there, now))
+            elif self.policy.orders[leaf].strict:
+                closed.add(leaf)
+        return False
+
+    def _pledge(self, pledge: Pledge, done: Scheduled, now: int) -> None:
+        self.state.pledges[pledge.waiting.id] = pledge
+        self.state.tellings += [Telling(told.rule, now) for told in pledge.victims]
+        done.preemptions += pledge.victims
 
     # ----------------------------------------------------------- what denies
 
@@ -196,8 +288,8 @@ class Oracle:
         if self.route(wish) is None:
             yield Why(Code.UNROUTED)
         yield from self.never(wish)
-        for quota, ceiling, key in self.ceilings(wish):
-            yield from self.exceeded(wish, quota, ceiling, key, now, denying=True)
+        for limit in ceilings(self.state, wish):
+            yield from exceeded(self.state, wish, *limit, now, denying=True)
 
     def never(self, wish: Asked) -> Iterator[Why]:
         """What the farm as it is configured could never give."""
@@ -206,7 +298,7 @@ class Oracle:
             most = self.state.most(wish.leaf, r)
             if amount > 0 and amount > most:
                 yield Why(Code.NEVER_SHARE, r, most, amount, amount - most)
-        parts = self.room_when_empty(wish, [])
+        parts = room_when_empty(self.state, wish, [])
         if parts < wish.count:
             yield Why(Code.NEVER_NODE, "parts", parts, wish.count, wish.count - parts)
 
@@ -219,38 +311,18 @@ class Oracle:
 
     # ------------------------------------------------------ what makes it wait
 
-    def over_quota(self, wish: Asked, now: int) -> Iterator[Why]:
-        """Every ceiling over which it would go now."""
-        for quota, ceiling, key in self.ceilings(wish):
-            yield from self.exceeded(wish, quota, ceiling, key, now, denying=False)
-
-    def held_back(self, wish: Asked, now: int) -> bool:
-        """Whether a quota holds it back, so that it blocks nobody.
-
-        One for nodes does if all else has room, or if it would not even let it onto an empty farm.
-        """
-        ceilings = [(q, ceiling, key) for q, ceiling, key in self.ceilings(wish) if q.nodes is None]
-        if any(any(self.exceeded(wish, *each, now, denying=False)) for each in ceilings):
-            return True
-        if self.placement(self.state, wish) is not None:
-            return False
-        if self.placement(self.state, wish, unlimited=True) is not None:
-            return True
-        under_quotas = self.room_when_empty(wish, self.state.budgets(wish))
-        return under_quotas < wish.count <= self.room_when_empty(wish, [])
-
     def no_room(self, wish: Asked) -> Iterator[Why]:
         """What its share, and the nodes, cannot give now."""
         assert wish.leaf is not None
-        tree, placement = self.state.tree(), self.placement(self.state, wish)
-        ask = self.state.ask_on(wish, placement)
+        tree, found = self.state.tree(), placement(self.state, wish)
+        ask = self.state.ask_on(wish, found)
         for r, amount in ask.items():
             free = tree.free(wish.leaf, r)
             if amount > 0 and amount > free:
                 use = tree.total_use(wish.leaf, r)
                 yield Why(Code.SHARE, r, use + free, use, amount - free)
-        if placement is None:
-            room = self.room_for(wish)
+        if found is None:
+            room = room_for(self.state, wish)
             yield Why(Code.NODE, "parts", room, wish.count, wish.count - room)
 
     def behind(self, wish: Asked, now: int) -> Iterator[Why]:
@@ -267,21 +339,19 @@ class Oracle:
         leaves = [s.index for s in self.policy.shares if s.is_leaf and not self.policy.orders[s.index].strict]
         heads = [head for leaf in leaves if (head := self.head(leaf, now)) is not None]
         blocked = [
-            head
-            for head in heads
-            if head.asked.request.id != wish.request.id and any(self.no_room(head.asked))
+            head for head in heads if head.id != wish.request.id and not has_room(self.state, head.asked)
         ]
-        reservations = (reserve(self.state, head, now, self.fitting) for head in blocked)
+        reservations = (reserve(self.state, head, now) for head in blocked)
         return [reservation for reservation in reservations if reservation is not None]
 
     def widest(self, wish: Asked, promises: list[Reservation], now: int) -> tuple[Placement, ...] | None:
         """Where the most parts of a request may start for which there is room, down to the fewest."""
         for parts in range(wish.most, wish.least - 1, -1):
             some = wish.of(parts)
-            if not any(self.over_quota(some, now)):
-                placement = self.beside(some, promises, now)
-                if placement is not None:
-                    return placement
+            if not any(over_quota(self.state, some, now)):
+                there = self.beside(some, promises, now)
+                if there is not None:
+                    return there
         return None
 
     def beside(self, wish: Asked, promises: list[Reservation], now: int) -> tuple[Placement, ...] | None:
@@ -291,135 +361,32 @@ class Oracle:
         """
         kept = frozenset().union(*(promise.nodes for promise in promises if promise.concerns(wish, now)))
         for avoided in (frozenset[str](), kept):
-            placement = self.fitting(self.state, wish, avoided)
-            if placement is None:
+            found = fitting(self.state, wish, avoided)
+            if found is None:
                 return None
-            if not any(delays(self.state, wish, placement, promise, now) for promise in promises):
-                return placement
+            if not any(delays(self.state, wish, found, promise, now) for promise in promises):
+                return found
         return None
 
     def head(self, leaf: int, now: int) -> Waiting | None:
         """The first of a leaf's queue that no quota holds back."""
-        waiting = [w for w in self.state.queue.values() if w.leaf == leaf]
-        free = [w for w in waiting if not self.held_back(w.asked, now)]
+        waiting = [w for w in self.state.line() if w.leaf == leaf]
+        free = [w for w in waiting if not held_back(self.state, w.asked, now)]
         return min(free, key=lambda w: self.key(w, now), default=None)
 
     def key(self, waiting: Waiting, now: int) -> tuple[float, ...]:
         """Where a request stands in its leaf."""
         return leaf_key(self.state, waiting, now)
 
-    # ---------------------------------------------------------------- figures
 
-    def room_for(self, wish: Asked) -> int:
-        """How many of a request's parts have room now."""
-        fewer = range(wish.count - 1, 0, -1)
-        return next((parts for parts in fewer if self.placement(self.state, wish, parts)), 0)
-
-    def room_when_empty(self, wish: Asked, budgets: list[Budget]) -> int:
-        """How many parts all nodes would hold, empty and up, filled by name; in one group where they must."""
-        names = sorted(node.name for node in self.state.nodes.values() if self.state.takes(node, wish))
-        rule = self.place_rule(wish)
-        if rule is None or not rule.in_one:
-            return self._filled(wish, names, budgets)
-        group = groups_of(self.state, rule)
-        of_groups = ([n for n in names if group[n] == g] for g in range(len(rule.groups)))
-        return max(self._filled(wish, names, budgets) for names in of_groups)
-
-    def _filled(self, wish: Asked, names: list[str], budgets: list[Budget]) -> int:
-        placed: dict[str, int] = {}
-        for name in names:
-            limits = [b.parts - sum(placed.get(n, 0) for n in b.nodes) for b in budgets if name in b.nodes]
-            placed[name] = max(0, min([parts_in(size(self.state.nodes[name]), wish.part), *limits]))
-        return sum(placed.values())
-
-    def placement(
-        self,
-        state: State,
-        wish: Asked,
-        count: int | None = None,
-        avoided: frozenset[str] = frozenset(),
-        unlimited: bool = False,
-    ) -> tuple[Placement, ...] | None:
-        """Where the parts of a request (or only `count` of them) would go on a farm in that state.
-
-        Not on the nodes `avoided`; `unlimited` by quotas for nodes, if so told.
-        """
-        nodes = [node for node in state.nodes.values() if node.up and state.takes(node, wish)]
-        nodes = [node for node in nodes if not state.goes_down(node, wish)]
-        room = {node.name: state.room(node) for node in nodes}
-        rank = {node.name: state.rank(node, wish) for node in nodes}
-        rule = self.place_rule(wish)
-        spread, budgets = rule is not None and rule.spread, [] if unlimited else state.budgets(wish)
-        for names, before in layouts(state, rule, room):
-            free = {name: room[name] for name in names if name not in avoided}
-            placed = place(free, wish.part, count or wish.count, spread, rank, budgets, before)
-            if placed is not None:
-                return placed
-        return None
-
-    def place_rule(self, wish: Asked) -> Place | None:
-        """The first place rule that matches."""
-        of_kind = (p for p in self.policy.places if wish.facts["kind"] in p.kinds)
-        return next((p for p in of_kind if self.state.applies(p.condition, wish)), None)
-
-    def fitting(
-        self, state: State, wish: Asked, avoided: frozenset[str] = frozenset()
-    ) -> tuple[Placement, ...] | None:
-        """Where they would go, if the share has room too."""
-        assert wish.leaf is not None
-        tree, placement = state.tree(), self.placement(state, wish, avoided=avoided)
-        ask = state.ask_on(wish, placement)
-        full = any(amount > tree.free(wish.leaf, r) for r, amount in ask.items() if amount > 0)
-        return None if full else placement
-
-    def ceilings(self, wish: Asked) -> Iterator[tuple[Quota, Ceiling, quotas.Key]]:
-        """The ceilings that limit a request, each with every key under which it counts."""
-        for quota in self.policy.quotas:
-            limits = in_force(self.policy, quota.condition, self.state.now)
-            keys = quotas.keys(self.policy, quota, wish) if limits else []
-            yield from ((quota, ceiling, key) for ceiling in quota.ceilings for key in keys)
-
-    def exceeded(
-        self, wish: Asked, quota: Quota, ceiling: Ceiling, key: quotas.Key, now: int, denying: bool
-    ) -> Iterator[Why]:
-        """The reason of one ceiling, if it is over: where it denies, or wherever it holds a request back."""
-        state, r, bound = self.state, ceiling.resource, self.state.bound(ceiling)
-        if quota.nodes is not None:
-            # It limits where the parts go: a reason once there is no place, and no room for one more part.
-            held, part = state.on_nodes(quota, r, wish)
-            over = part > 0 and held + part > bound and (quota.denies or not denying)
-            if over and self.placement(state, wish) is None:
-                yield Why(Code.QUOTA, r, bound, held, held + part - bound, *at(ceiling.span))
-            return
-        if r == "waiting":
-            waiting = state.waiting(quota, key)
-            if denying and wish.request.id not in state.queue and waiting + 1 > bound:
-                yield Why(Code.QUOTA, r, bound, waiting, waiting + 1 - bound, *at(ceiling.span))
-            return
-        if r == "core_hours":
-            assert ceiling.window is not None
-            hour, cores, walltime = 3600, wish.ask["cores"], wish.facts["walltime"]
-            ask = quotas.core_seconds_ahead(cores, walltime, ceiling.window)
-            held = state.core_seconds(quota, key, ceiling.window, now)
-        else:
-            charge = wish.charge if r != "hs23" else {r: self.state.ask(wish)[r]}
-            hour, ask = 1, charge[r]
-            held = sum(state.charge_of(h)[r] for h in state.counted(quota, key))
-        if ask == 0:
-            return
-        ever = state.bound(ceiling, configured=True)
-        if denying and ask > ever * hour and quota.condition.window is None:
-            yield Why(Code.QUOTA, r, ever, up(ask, hour), up(ask - ever * hour, hour), *at(ceiling.span))
-        elif held + ask > bound * hour and (quota.denies or not denying):
-            short = up(held + ask - bound * hour, hour)
-            yield Why(Code.QUOTA, r, bound, up(held, hour), short, *at(ceiling.span))
+def preempting(
+    share: str, route: tuple[str, str | None] | None, pledge: Pledge, reasons: list[Why]
+) -> Answer:
+    """The answer to who has room made."""
+    victims = tuple(told.victim for told in pledge.victims)
+    return Answer(Outcome.PREEMPT, share, route, pledge.placement, tuple(reasons), victims)
 
 
-def up(amount: int, unit: int) -> int:
-    """So many whole units, rounded up."""
-    return -(-amount // unit)
-
-
-def at(span: Span) -> tuple[str, int]:
-    """Where a statement is."""
-    return span.path, span.line
+def of_computing(charge: Amounts) -> Amounts:
+    """Of what is charged, what is given back by suspension."""
+    return {r: amount if r in COMPUTING else 0 for r, amount in charge.items()}

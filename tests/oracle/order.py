@@ -6,18 +6,19 @@ import math
 
 from oracle.clock import in_force
 from oracle.expressions import holds
+from oracle.records import Waiting
 from oracle.request import reader
-from oracle.state import State, Waiting
+from oracle.state import State
 from oracle.tree import Amounts, Tree
 from wnodes_engine.check.checked import CheckedPolicy, OrderKey
-from wnodes_engine.core.averages import AVERAGE_BITS
+from wnodes_engine.core.averages import AVERAGE_BITS, TICK
 
 
 def next_of(state: State, n: int, tried: set[str], closed: set[int], now: int) -> Waiting | None:
     """The request that a share offers next, of those not tried and in no closed leaf."""
     share = state.policy.shares[n]
     if share.is_leaf:
-        queue = [w for w in state.queue.values() if w.leaf == n and w.asked.request.id not in tried]
+        queue = [w for w in state.line() if w.leaf == n and w.id not in tried]
         return min(queue, key=lambda w: leaf_key(state, w, now)) if queue and n not in closed else None
     tree = state.tree()
     offers = [(c, next_of(state, c, tried, closed, now)) for c in share.children]
@@ -70,10 +71,10 @@ def key_of(state: State, waiting: Waiting, key: OrderKey, now: int) -> float:
 
 
 def priority(policy: CheckedPolicy, waiting: Waiting, now: int) -> int:
-    """The request's priority: the first base that applies, and every adjustment."""
+    """The request's priority: the first base that applies, and every adjustment; it grows once a minute."""
     wish = waiting.asked
     read = reader(policy, wish.request, wish.facts, waiting.leaf)
-    waited = max(0, now - wish.request.submitted)
+    waited = max(0, now // TICK * TICK - wish.request.submitted)
     open_then = [p for p in policy.priorities if in_force(policy, p.condition, wish.since)]
     that_apply = [p for p in open_then if holds(p.condition, read)]
     gains = [(p.is_base, p.amount if p.per is None else p.amount * (waited // p.per)) for p in that_apply]

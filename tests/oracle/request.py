@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from oracle.clock import in_force
@@ -39,7 +40,7 @@ class Asked:
     since: int
     parts: int | None = None
 
-    @property
+    @cached_property
     def part(self) -> Amounts:
         """What one part asks of its node."""
         return {r: self.facts[r] for r in ("cores", "memory", "gpus", "disk")}
@@ -64,12 +65,12 @@ class Asked:
         """The same request, with so many of its parts; None for those that it would begin with."""
         return replace(self, parts=parts)
 
-    @property
+    @cached_property
     def ask(self) -> Amounts:
         """What all parts ask of the share, without hs23."""
         return {r: amount * self.count for r, amount in self.part.items()}
 
-    @property
+    @cached_property
     def charge(self) -> Amounts:
         """What it is charged by quotas, without what depends on the nodes or on time."""
         machines = self.count if self.facts["kind"] in MACHINES else 0

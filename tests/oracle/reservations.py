@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
+from oracle.fitting import fitting, share_is_full
 from oracle.placing import parts_in
+from oracle.records import Held, Waiting
 from oracle.request import Asked
-from oracle.state import Held, State, Waiting
+from oracle.state import State
 from wnodes_engine.values import Placement
-
-Place = Callable[[State, Asked], tuple[Placement, ...] | None]
-"""Where a request would go on a farm, if its share and the nodes have room for it."""
 
 
 @dataclass(frozen=True)
@@ -22,9 +20,9 @@ class Reservation:
     time: int
     placement: tuple[Placement, ...]
 
-    def concerns(self, candidate: Asked, now: int) -> bool:
-        """Whether a request that starts now would still run when the promise falls due."""
-        return bool(now + candidate.facts["walltime"] > self.time)
+    def concerns(self, candidate: Asked, start: int) -> bool:
+        """Whether a request that starts then would still run when the promise falls due."""
+        return bool(start + candidate.facts["walltime"] > self.time)
 
     @property
     def nodes(self) -> frozenset[str]:
@@ -32,7 +30,7 @@ class Reservation:
         return frozenset(p.node for p in self.placement)
 
 
-def reserve(state: State, head: Waiting, now: int, fitting: Place) -> Reservation | None:
+def reserve(state: State, head: Waiting, now: int) -> Reservation | None:
     """The earliest expected end at which the head fits, with what it would get; None if it never does."""
     for time in sorted({held.ends_after(now) for held in state.held.values() if held.ends}):
         placement = fitting(state.later(time, now), head.asked)
@@ -44,16 +42,16 @@ def reserve(state: State, head: Waiting, now: int, fitting: Place) -> Reservatio
 def delays(
     state: State, candidate: Asked, placement: tuple[Placement, ...], promise: Reservation, now: int
 ) -> bool:
-    """Whether a request that starts there now would not fit beside the reserved one when that is due."""
-    if not promise.concerns(candidate, now):
+    """Whether a request that starts there would not fit beside the reserved one when that is due.
+
+    It starts at the state's `latest`.
+    """
+    if not promise.concerns(candidate, state.latest):
         return False
     waiting = promise.waiting
     head = Held(waiting.asked, waiting.leaf, promise.placement, promise.time, waiting.sequence)
     then = state.later(promise.time, now, head)
-    assert candidate.leaf is not None
-    tree, ask = then.tree(), then.ask_on(candidate, placement)
-    share_is_full = any(amount > tree.free(candidate.leaf, r) for r, amount in ask.items() if amount > 0)
-    return share_is_full or any(
+    return share_is_full(then, candidate, placement) or any(
         parts_in(then.room(then.nodes[p.node]), candidate.part) < p.parts
         for p in placement
         if p.node in promise.nodes

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from copy import copy
 from typing import Any
 
 from msgspec.structs import replace
@@ -13,53 +13,22 @@ from oracle.clock import WEEKDAYS, in_force, local, open_windows, portions
 from oracle.expressions import Read, holds, in_set, value
 from oracle.placing import ON_NODE, Budget, Part, size
 from oracle.quotas import Use
+from oracle.records import Departure, Ended, Held, Pledge, Telling, Waiting
 from oracle.request import Asked, reader
-from oracle.tree import RESOURCES, Amounts, Number, Tree
-from wnodes_engine.check.checked import UNLIMITED, Ceiling, CheckedPolicy, Condition, NodeSet, Quota
+from oracle.tree import RESOURCES, Amounts, Number, Tree, nominal
+from wnodes_engine.check.checked import Ceiling, CheckedPolicy, Condition, NodeSet, Quota, Share
 from wnodes_engine.values import Node, Placement
 
-
-@dataclass(frozen=True)
-class Held:
-    """A request that holds resources; `sequence` is the place it has in the queue if it must wait again."""
-
-    asked: Asked
-    leaf: int
-    placement: tuple[Placement, ...]
-    started: int
-    sequence: int
-
-    @property
-    def ends(self) -> bool:
-        """Whether it ends at all."""
-        return bool(self.asked.facts["walltime"] < UNLIMITED)
-
-    def ends_after(self, now: int) -> int:
-        """When it should be over: by its walltime, and not before the next second."""
-        return max(int(self.started + self.asked.facts["walltime"]), now + 1)
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """A request in the queue; `sequence` counts those that were submitted, or started past us."""
-
-    asked: Asked
-    leaf: int
-    sequence: int
-
-
-@dataclass(frozen=True)
-class Ended:
-    """An allocation that is over."""
-
-    held: Held
-    end: int
+COMPUTING = ("cores", "gpus", "hs23")
+"""What an allocation gives back while it is suspended."""
 
 
 class State:
     """Allocations, queue and history over a farm; every figure is computed from them when it is asked for.
 
-    `now` says which windows are open, and `starting` when what is placed would start.
+    `now` says which windows are open, `starting` and `latest` when what is placed would start. Those for whom
+    room is being made are in the queue and in `pledges`. `gone` are those who would leave, by action, where
+    it is tried what would then be.
     """
 
     def __init__(self, policy: CheckedPolicy, nodes: Iterable[Node]) -> None:
@@ -69,34 +38,61 @@ class State:
         self.queue: dict[str, Waiting] = {}
         self.ended: list[Ended] = []
         self.changes: list[Change] = []
+        self.pledges: dict[str, Pledge] = {}
+        self.gone: Mapping[str, str] = {}
+        self.departures: list[Departure] = []
+        self.tellings: list[Telling] = []
         self.sequence = 0
-        self.now = 0
-        self.starting = 0
+        self.now = self.starting = self.latest = 0
         self.capacity: Amounts | None = None
+        self.known: tuple[CheckedPolicy, dict[Any, Any]] = policy, {}
         self.resources = tuple(r for r in RESOURCES if r != "hs23" or policy.tracks_hs23)
 
     def later(self, time: int, now: int, *more: Held) -> State:
         """The farm at a later time: what is expected to have ended has, nothing waits, and `more` is held.
 
-        The shares are those of now, and of the capacity of now: nobody knows which nodes will be up.
+        What is pledged stays. The shares are those of now, and of the capacity of now: nobody knows which
+        nodes will be up.
         """
-        state = State(self.policy, self.nodes.values())
-        state.capacity = self.live_capacity()
-        state.now, state.starting = self.now, time
         running = [held for held in self.held.values() if not held.ends or held.ends_after(now) > time]
-        state.held = {held.asked.request.id: held for held in [*running, *more]}
+        then = self.tried(self.gone, time, time)
+        then.held = {held.id: held for held in [*running, *more]}
+        then.queue = {}
+        return then
+
+    def tried(self, gone: Mapping[str, str], starting: int, latest: int) -> State:
+        """The farm without these allocations, dealt with so, for who starts between these times.
+
+        Its capacity stays that of now, and quotas still count all.
+        """
+        state = copy(self)
+        state.capacity = self.live_capacity()
+        state.gone, state.starting, state.latest = gone, starting, latest
         return state
+
+    def line(self) -> list[Waiting]:
+        """Those who wait, and for whom no room is being made."""
+        return [w for w in self.queue.values() if w.id not in self.pledges]
+
+    def leaving(self) -> dict[str, str]:
+        """Who was told to leave and is still there, and by which action."""
+        return {told.victim: told.action for pledge in self.pledges.values() for told in pledge.victims}
 
     # ------------------------------------------------------------------ nodes
 
     def room(self, node: Node) -> Part:
-        """What is free on a node; below 0 if it shrank."""
+        """What is free on a node; below 0 if it shrank, or while room is being made there."""
         free = size(node)
-        for held in self.held.values():
+        for held in self.holding():
             for placement in held.placement:
                 if placement.node == node.name:
-                    free = {r: free[r] - held.asked.part[r] * placement.parts for r in ON_NODE}
+                    part = self.part_on(held, node.name)
+                    free = {r: free[r] - part[r] * placement.parts for r in ON_NODE}
         return free
+
+    def holding(self) -> list[Held]:
+        """What counts on nodes and in quotas: what runs until it has left, and what is pledged."""
+        return [*self.held.values(), *(pledge.held for pledge in self.pledges.values())]
 
     def in_set(self, nodes: NodeSet) -> frozenset[str]:
         """The names of the nodes of a set."""
@@ -111,8 +107,8 @@ class State:
         )
 
     def goes_down(self, node: Node, asked: Asked) -> bool:
-        """Whether the node has a downtime before the request, started at `starting`, would have ended."""
-        end = self.starting + asked.facts["walltime"]
+        """Whether the node has a downtime before the request, started at `latest`, would have ended."""
+        end = self.latest + asked.facts["walltime"]
         return any(
             node.name in self.in_set(downtime.nodes) and downtime.begin < end and self.starting < downtime.end
             for downtime in self.policy.downtimes
@@ -147,8 +143,19 @@ class State:
         return asked.charge | {"hs23": hs23}
 
     def charge_of(self, held: Held) -> Amounts:
-        """What an allocation is charged."""
-        return self.charge(held.asked, held.placement)
+        """What an allocation is charged by quotas."""
+        charge = self.charge(held.asked, held.placement)
+        return charge if held.stopped is None else charge | dict.fromkeys(COMPUTING, 0)
+
+    def freed(self, held: Held, action: str) -> Amounts:
+        """What an allocation gives back if it is dealt with by that action."""
+        charge = self.charge_of(held)
+        return {r: a if action != "suspend" or r in COMPUTING else 0 for r, a in charge.items()}
+
+    def in_tree(self, held: Held, leaving: Mapping[str, str]) -> Amounts:
+        """What an allocation is charged in the share tree: less for who was told to leave, or would be."""
+        charge, action = self.charge_of(held), leaving.get(held.id)
+        return charge if action is None else less(charge, self.freed(held, action))
 
     def tree(self) -> Tree:
         """The share tree of now."""
@@ -163,13 +170,21 @@ class State:
 
     def tree_of(self, capacity: Amounts, windows: list[int]) -> Tree:
         """The share tree over a capacity while some windows are open."""
-        leaves = {held.leaf for held in self.held.values()}
-        used = {
-            leaf: added(self.charge_of(held) for held in self.held.values() if held.leaf == leaf)
-            for leaf in leaves
-        }
-        shares = [replace(s, portions=portions(self.policy, s, windows)) for s in self.policy.shares]
-        return Tree(tuple(shares), capacity, used)
+        leaving = {**self.leaving(), **self.gone}
+        charged = [(held.leaf, self.in_tree(held, leaving)) for held in self.holding()]
+        used = {leaf: added(amounts for n, amounts in charged if n == leaf) for leaf, _ in charged}
+        shares, amounts = self.worth(capacity, windows)
+        return Tree(shares, amounts, used)
+
+    def worth(self, capacity: Amounts, windows: list[int]) -> tuple[tuple[Share, ...], list[Amounts]]:
+        """The shares as these windows have them, and their amounts of that capacity; worked out once."""
+        key = (*windows, *capacity.values())
+        if self.known[0] is not self.policy:
+            self.known = self.policy, {}
+        if key not in self.known[1]:
+            shares = [replace(s, portions=portions(self.policy, s, windows)) for s in self.policy.shares]
+            self.known[1][key] = tuple(shares), nominal(tuple(shares), capacity)
+        return self.known[1][key]
 
     def live_capacity(self) -> Amounts:
         """The nodes that are up, and what allocations hold on the others."""
@@ -186,13 +201,17 @@ class State:
 
     def part_on(self, held: Held, node: str) -> Amounts:
         """What one part of an allocation takes of that node."""
-        return held.asked.part | {"hs23": held.asked.part["cores"] * self.nodes[node].factor}
+        part = held.asked.part | {"hs23": held.asked.part["cores"] * self.nodes[node].factor}
+        action = "suspend" if held.stopped is not None else self.gone.get(held.id)
+        if action == "suspend":
+            return part | dict.fromkeys(COMPUTING, 0)
+        return part if action is None else dict.fromkeys(part, 0)
 
     # ----------------------------------------------------------------- quotas
 
     def counted(self, quota: Quota, key: quotas.Key) -> list[Held]:
         """The allocations that count for a quota under a key."""
-        return [h for h in self.held.values() if key in quotas.keys(self.policy, quota, h.asked)]
+        return [h for h in self.holding() if key in quotas.keys(self.policy, quota, h.asked)]
 
     def waiting(self, quota: Quota, key: quotas.Key) -> int:
         """How many requests of the queue count for a quota under a key."""
@@ -240,7 +259,7 @@ class State:
         assert quota.nodes is not None
         nodes = self.in_set(quota.nodes)
         held = sum(
-            h.asked.charge[r] // h.asked.count * p.parts
+            self.charge_of(h)[r] // h.asked.count * p.parts
             for h in self.counted(quota, None)
             for p in h.placement
             if p.node in nodes
@@ -282,7 +301,7 @@ class State:
                 moment = local(self.policy, self.now)
                 return moment.hour if what == "hour" else WEEKDAYS[moment.weekday()]
             if name == "farm.used.cores":
-                return sum(h.asked.ask["cores"] for h in self.held.values())
+                return self.tree().total_use(0, "cores")
             if name == "farm.waiting":
                 return len(self.queue)
             if name == "share.nominal.cores":
@@ -295,7 +314,10 @@ class State:
         return read
 
     def use_of(self, scope: str, what: str, asked: Asked) -> int:
-        """What the request's share, user, group or project holds, or how many of its requests wait."""
+        """What the request's share, user, group or project holds, or how many of its requests wait.
+
+        What a share holds is as the share tree has it; all else is as quotas count.
+        """
 
         def ours(other: Held | Waiting) -> bool:
             if scope == "share":
@@ -304,7 +326,10 @@ class State:
 
         if what == "waiting":
             return sum(ours(w) for w in self.queue.values())
-        return sum(h.asked.charge[what] for h in self.held.values() if ours(h))
+        if scope == "share" and what in ON_NODE:
+            assert asked.leaf is not None
+            return self.tree().total_use(asked.leaf, what)
+        return sum(self.charge_of(h)[what] for h in self.holding() if ours(h))
 
 
 def whole(node: Node) -> Amounts:
@@ -316,3 +341,8 @@ def added(amounts: Iterable[Amounts]) -> Amounts:
     """The sum, by resource."""
     listed = list(amounts)
     return {r: sum(each[r] for each in listed) for r in RESOURCES}
+
+
+def less(amounts: Amounts, taken: Amounts) -> Amounts:
+    """What is left of each resource."""
+    return {r: amount - taken[r] for r, amount in amounts.items()}

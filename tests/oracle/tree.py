@@ -18,17 +18,15 @@ Number = int | float
 
 @dataclass
 class Tree:
-    """The shares over a farm of that capacity, with what each leaf holds.
+    """The shares of a farm, with what each leaf holds.
 
-    `capacity` by resource; `used` by share index, of leaves only. All formulas are those of allocation.md.
+    `amount` is A(n) of every share, see `nominal`; `used` by share index, of leaves only. All formulas
+    are those of allocation.md.
     """
 
     shares: tuple[Share, ...]
-    capacity: Amounts
+    amount: list[Amounts]
     used: dict[int, Amounts]
-
-    def __post_init__(self) -> None:
-        self.amount = nominal(self.shares, self.capacity)
 
     def own_amount(self, n: int, r: str) -> int:
         """N(n): what the children leave over; all of it for a leaf."""
@@ -88,6 +86,11 @@ class Tree:
             return total
         return min(total + self.borrow(n, r), self.kept(n, r) + self.most(parent, r))
 
+    def with_more(self, leaf: int, amounts: Amounts) -> Tree:
+        """The tree with this much more held by a leaf."""
+        held = self.used.get(leaf, dict.fromkeys(RESOURCES, 0))
+        return Tree(self.shares, self.amount, self.used | {leaf: held | more(held, amounts)})
+
     def within_nominal(self, n: int, ask: Amounts) -> bool:
         """Whether the share stays within its amount after taking this too."""
         return all(self.total_use(n, r) + ask[r] <= self.amount[n][r] for r in ask if ask[r] > 0)
@@ -139,3 +142,8 @@ def fitted(parent: int, amounts: dict[int, int]) -> dict[int, int]:
     """The same amounts, scaled down where they are more than the parent has."""
     total = sum(amounts.values())
     return {i: a * parent // total for i, a in amounts.items()} if total > parent else dict(amounts)
+
+
+def more(held: Amounts, amounts: Amounts) -> Amounts:
+    """The sum of both, of the resources of the second."""
+    return {r: held[r] + amount for r, amount in amounts.items()}

@@ -31,6 +31,13 @@ def nodes(draw: Draw, factors: bool = False, most: int = 6) -> list[Node]:
 
 
 @st.composite
+def tight(draw: Draw, factors: bool = False) -> list[Node]:
+    """One to three nodes, short of cores or GPUs and of little else."""
+    names = draw(st.lists(st.sampled_from(words.NODE_NAMES), min_size=1, max_size=3, unique=True))
+    return [draw(_tight_node(name, factors)) for name in names]
+
+
+@st.composite
 def requests(draw: Draw, now: int, walltimes: Walltimes = ENDING + ENDLESS, counts: Counts = SOME) -> Request:
     """A request without an id of its own, submitted up to two hours before `now`."""
     request: Request = draw(_request(draw(st.sampled_from(words.KINDS)), now, walltimes, counts))
@@ -49,6 +56,51 @@ def _node(name: str, factors: bool) -> st.SearchStrategy[Node]:
         factor=st.sampled_from([800, 1000, 1250]) if factors else st.just(1000),
         properties=st.frozensets(st.sampled_from(words.PROPERTIES)),
         up=st.sampled_from([True, True, True, True, False]),
+    )
+
+
+@cache
+def _tight_node(name: str, factors: bool) -> st.SearchStrategy[Node]:
+    return st.builds(
+        Node,
+        name=st.just(name),
+        cores=st.sampled_from([6, 8, 12]),
+        memory=st.sampled_from([65536, 65536, 8192]),
+        gpus=st.sampled_from([0, 0, 2]),
+        disk=st.just(102400),
+        factor=st.sampled_from([800, 1000, 1250]) if factors else st.just(1000),
+        properties=st.frozensets(st.sampled_from(words.PROPERTIES)),
+    )
+
+
+@cache
+def pressing(now: int, users: tuple[str, ...] = words.USERS) -> st.SearchStrategy[Request]:
+    """A request of one of these users for much of a tight farm, which it would not leave soon."""
+    return st.one_of(
+        *[_pressing("job", now, users)] * 3, *(_pressing(k, now, users) for k in words.KINDS[1:])
+    )
+
+
+@cache
+def _pressing(kind: str, now: int, users: tuple[str, ...]) -> st.SearchStrategy[Request]:
+    image = st.sampled_from(words.IMAGES).flatmap(_image)
+    return st.builds(
+        Request,
+        id=st.just("?"),
+        kind=st.just(kind),
+        origin=st.sampled_from(words.ORIGINS),
+        user=st.sampled_from(users),
+        group=st.sampled_from(words.GROUPS),
+        submitted=st.sampled_from([now, now - 60, now - 7200]),
+        project=st.sampled_from([None, *words.PROJECTS]),
+        roles=st.frozensets(st.sampled_from(words.ROLES)),
+        cores=st.sampled_from([1, 1, 2, 2, 3, 4]),
+        memory=st.sampled_from([None, None, None, 1024, 3000]),
+        gpus=st.sampled_from([None, None, None, None, 1]),
+        count=st.sampled_from([None, None, 2, 3]),
+        at_least=st.sampled_from([None, None, None, 1]),
+        walltime=st.sampled_from([1800, 7200, 90000, 90000, None]),
+        image=image if kind != "job" else st.none(),
     )
 
 

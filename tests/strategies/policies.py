@@ -8,7 +8,9 @@ from functools import cache
 
 from hypothesis import strategies as st
 from strategies import words
+from strategies.conditions import atoms, followed, guard, of_state, one_of, placed, sometimes
 from strategies.farms import Draw
+from strategies.preemption import makes_room
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,7 @@ class Asking:
 
     Without `rules`, there are only shares, assignments, orders and places, and no share is bounded: the
     nodes are what is short. With `time`, there are windows and downtimes, around when streams begin. With
-    `groups`, every policy places parts over groups of nodes.
+    `groups`, every policy places parts over groups of nodes; with `room`, there are rules that make room.
     """
 
     hs23: bool = False
@@ -27,16 +29,29 @@ class Asking:
     rules: bool = True
     time: bool = False
     groups: bool = False
+    room: bool = False
 
 
 @st.composite
 def policies(draw: Draw, asking: Asking = Asking()) -> str:
     """A policy that checks without errors: shares, rules, quotas, orders, nodes and routes."""
     shares, leaves, paths = draw(trees(asking))
-    lines = draw(_rules(asking))
+    lines = paired(draw(_rules(asking)), paths)
     text = "\n".join(["policy random", *shares, *lines]) + "\n"
     text = re.sub(r"LEAF(\d+)", lambda found: leaves[int(found[1]) % len(leaves)], text)
     return re.sub(r"PATH(\d+)", lambda found: paths[int(found[1]) % len(paths)], text)
+
+
+def paired(lines: list[str], paths: list[str]) -> list[str]:
+    """The same lines, with two shares apart for each `PAIR3`; without those lines where there are none."""
+    apart = [
+        f"{one} for {other}"
+        for one in paths
+        for other in paths
+        if not f"{one}.".startswith(f"{other}.") and not f"{other}.".startswith(f"{one}.")
+    ]
+    kept = [line for line in lines if apart or "PAIR" not in line]
+    return [re.sub(r"PAIR(\d+)", lambda found: apart[int(found[1]) % len(apart)], line) for line in kept]
 
 
 @cache
@@ -49,10 +64,11 @@ def _rules(asking: Asking) -> st.SearchStrategy[list[str]]:
     sections = [
         st.lists(_default(asking), max_size=3 * rules),
         st.lists(_cap(asking), max_size=rules),
-        st.lists(_assign(), max_size=3),
+        st.lists(_assign(), max_size=1 if asking.room else 3),
+        st.just(_by_user() if asking.room else []),
         st.just(["assign LEAF0 otherwise"]),
-        st.lists(_deny(asking), max_size=rules),
-        st.lists(_quota(asking), max_size=3 * rules),
+        st.lists(_deny(asking), max_size=0 if asking.room else rules),
+        st.lists(_quota(asking), max_size=(1 if asking.room else 3) * rules),
         st.lists(_priority(), max_size=3),
         _orders(asking),
         st.lists(_node_rule(), max_size=2 * rules),
@@ -60,6 +76,7 @@ def _rules(asking: Asking) -> st.SearchStrategy[list[str]]:
         st.lists(_place(asking), min_size=1 if asking.groups else 0, max_size=2),
         st.lists(_route(), max_size=1),
         st.just(["route job, vmjob, vm, pool to simulated"]),
+        st.lists(makes_room(), min_size=1, max_size=4) if asking.room else st.just([]),
         *([_windows(asking), st.lists(_downtime(), max_size=1)] if asking.time else []),
     ]
     return st.tuples(*sections).map(lambda drawn: [line for lines in drawn for line in lines])
@@ -76,7 +93,7 @@ def trees(draw: Draw, asking: Asking = Asking()) -> tuple[list[str], list[str], 
     paths: list[str] = []
 
     def grow(above: tuple[str, ...], depth: int, absolute: bool) -> None:
-        names = ["red", "green", "blue"][: draw(st.integers(1, 3))]
+        names = ["red", "green", "blue"][: draw(st.integers(2 if asking.room else 1, 3))]
         amounts = draw(_siblings(len(names), absolute, asking))
         for name, amount in zip(names, amounts, strict=True):
             path = (*above, name) if depth == 0 else (*above, f"{name}{depth}")
@@ -140,135 +157,33 @@ def _bounds(draw: Draw, asking: Asking) -> str:
     return "".join(draw(st.sampled_from(whole + parts)).format(word) for word in ("borrow", "lend"))
 
 
-# --------------------------------------------------------------- expressions
+# ---------------------------------------------------------------- statements
 
 
-def _one_of(*texts: str) -> st.SearchStrategy[str]:
-    return st.sampled_from(texts)
-
-
-@cache
-def _atoms() -> st.SearchStrategy[str]:
-    """Tests of the request alone, that may stand anywhere."""
-    names = {"user": words.USERS, "group": words.GROUPS}
-    sets = [
-        f"{name} {op} {{{', '.join(quoted)}}}"
-        for name, values in names.items()
-        for quoted in ([f'"{value}"' for value in values[:2]], [f'"{values[-1]}"'])
-        for op in ("in", "not in")
-    ]
-    enums = [
-        f"{name} {op} {{{', '.join(values[at : at + 2])}}}"
-        for name, values in {"kind": words.KINDS, "origin": words.ORIGINS}.items()
-        for at in range(3)
-        for op in ("in", "not in")
-    ]
-    quantities = [
-        f"{left} {op} {right}"
-        for op in ("==", "!=", "<", "<=", ">", ">=")
-        for left, rights in {
-            "cores": "1 2 3",
-            "cores * count": "2 3 6",
-            "gpus + cores": "1 2 3",
-            "count": "1 2",
-            "at_least": "1 2",
-            "memory / 2": "1GiB 512MiB",
-            "walltime": "10m 2h 1d unlimited",
-        }.items()
-        for right in rights.split()
-    ]
-    return st.one_of(
-        _one_of(*(f'{name} {op} "{v}"' for name, vs in names.items() for v in vs for op in ("==", "!="))),
-        _one_of(*(f"kind == {kind}" for kind in words.KINDS), *(f"origin != {o}" for o in words.ORIGINS)),
-        _one_of(*sets, *enums),
-        _one_of('group startswith "a"', 'user like "?n*"', 'group like "*m*"', 'user like "a"'),
-        _one_of(*(f'"{role}" in roles' for role in words.ROLES), *(f'"{t}" not in tags' for t in words.TAGS)),
-        _one_of(*quantities),
-        _one_of("has project", "not has queue", "has image", "not has name", "has image and image.approved"),
-        _one_of(*(f'has project and project == "{project}"' for project in words.PROJECTS)),
-        _one_of(*(f'has queue and queue != "{queue}"' for queue in words.QUEUES)),
-        _one_of("kind == vm and not image.approved", 'has image and image.name == "sl6"'),
-    )
-
-
-@cache
-def _placed() -> st.SearchStrategy[str]:
-    """Tests of the request and its share, that may stand after the assignment."""
-    shares = [
-        f"{test}{n}"
-        for test in ("in PATH", "not in PATH", "share == LEAF", "share != LEAF")
-        for n in range(6)
-    ]
-    return st.one_of(_atoms(), _atoms(), _one_of(*shares))
-
-
-@cache
 def _state(asking: Asking) -> st.SearchStrategy[str]:
     """Tests that may stand in caps and denials: of the farm's state too, if so asked."""
-    if not asking.state:
-        return _placed()
-    times = ("time.hour >= 22", "time.hour < 6", "time.weekday == wed", "time.weekday in {tue, thu}")
-    uses = (
-        "cores >= 1",
-        "cores < 4",
-        "running > 0",
-        "waiting > 1",
-        "machines > 1",
-        "memory > 1GiB",
-        "gpus == 0",
-    )
-    farm = ("farm.used.cores > 0", "farm.used.cores <= 5", "farm.waiting > 0", "farm.cores < 12")
-    return st.one_of(
-        _placed(),
-        _one_of(*(f"{scope}.{use}" for scope in ("user", "group", "share") for use in uses)),
-        _one_of(*times, *farm, "share.nominal.cores < 4", "has project and project.cores > 2"),
-    )
-
-
-def _joined(atoms: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    """Atoms joined by and, or and not."""
-    two = st.tuples(atoms, _one_of("and", "or"), atoms).map(lambda drawn: f"({' '.join(drawn)})")
-    either = st.one_of(atoms, atoms, two, two.map("not {}".format))
-    return st.one_of(
-        either, either, st.tuples(either, atoms).map(lambda pair: f"({pair[0]} or not ({pair[1]}))")
-    )
-
-
-def _guard(atoms: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    """`when`, `unless`, or both."""
-    condition = _joined(atoms)
-    return st.one_of(
-        condition.map(" when {}".format),
-        condition.map(" unless {}".format),
-        st.tuples(condition, condition).map(lambda pair: f" when {pair[0]} unless {pair[1]}"),
-    )
-
-
-def _sometimes(guard: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    return st.one_of(st.just(""), guard)
-
-
-def _followed(first: st.SearchStrategy[str], *more: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    return st.tuples(first, *more).map("".join)
-
-
-# ---------------------------------------------------------------- statements
+    return of_state() if asking.state else placed()
 
 
 def _default(asking: Asking) -> st.SearchStrategy[str]:
     amounts = ["cores 2", "memory 1GiB", "gpus 1", "count 2", "disk 1GiB"]
     names = ['project "p1"', 'queue "long"', 'account "acc1"']
     walltimes = ["walltime 1h", "walltime 12h"] if asking.walltimes else []
-    return _followed(st.just("default "), _one_of(*amounts, *names, *walltimes), _sometimes(_guard(_atoms())))
+    return followed(st.just("default "), one_of(*amounts, *names, *walltimes), sometimes(guard(atoms())))
 
 
 def _cap(asking: Asking) -> st.SearchStrategy[str]:
-    what = _one_of("cores 4", "memory 4GiB", "walltime 1h", "walltime 1d", "count 2", "gpus 0")
-    return _followed(st.just("cap "), what, _sometimes(_guard(_state(asking))))
+    what = one_of("cores 4", "memory 4GiB", "walltime 1h", "walltime 1d", "count 2", "gpus 0")
+    return followed(st.just("cap "), what, sometimes(guard(_state(asking))))
 
 
 def _assign() -> st.SearchStrategy[str]:
-    return _followed(_one_of(*(f"assign LEAF{n}" for n in range(6))), _guard(_atoms()))
+    return followed(one_of(*(f"assign LEAF{n}" for n in range(6))), guard(atoms()))
+
+
+def _by_user() -> list[str]:
+    """Each user in a share of their own, as far as there are as many."""
+    return [f'assign LEAF{n} when user == "{user}"' for n, user in enumerate(words.USERS)]
 
 
 def _deny(asking: Asking) -> st.SearchStrategy[str]:
@@ -285,8 +200,8 @@ def _quota(asking: Asking) -> st.SearchStrategy[str]:
         for scope, v in (("user", "ann"), ("group", "cms"), ("role", "ops"), ("project", "p1"))
     ]
     shares = [f"share PATH{n}" for n in range(4)]
-    scope = st.one_of(_one_of(*each), _one_of(*one, 'image "sl6"', 'image "id-sl7"', *shares))
-    within = _one_of("", "", *(f" in PATH{n}" for n in range(4)))
+    scope = st.one_of(one_of(*each), one_of(*one, 'image "sl6"', 'image "id-sl7"', *shares))
+    within = one_of("", "", *(f" in PATH{n}" for n in range(4)))
     held = {
         "cores": ("6", "12", "farm.cores / 2"),
         "memory": ("8GiB", "20GiB"),
@@ -300,46 +215,46 @@ def _quota(asking: Asking) -> st.SearchStrategy[str]:
         "core_hours": ("8 per 1h", "100 per 1d", "20 per 6h"),
         **({"hs23": ("8", "12")} if asking.hs23 else {}),
     }
-    guard = _sometimes(_guard(_placed()))
-    of_many = _followed(st.just("quota for "), scope, within, guard, _ceilings(held | other))
+    condition = sometimes(guard(placed()))
+    of_many = followed(st.just("quota for "), scope, within, condition, _ceilings(held | other))
     on_nodes = {r: bounds for r, bounds in held.items() if r not in ("running", "hs23")}
-    of_nodes = _followed(st.just("quota for nodes "), _nodes(), within, guard, _ceilings(on_nodes))
+    of_nodes = followed(st.just("quota for nodes "), _nodes(), within, condition, _ceilings(on_nodes))
     return st.one_of(of_many, of_many, of_many, of_nodes)
 
 
 def _ceilings(bounds: dict[str, tuple[str, ...]]) -> st.SearchStrategy[str]:
-    one = _one_of(*(f"{r} <= {bound}" for r, values in bounds.items() for bound in values))
+    one = one_of(*(f"{r} <= {bound}" for r, values in bounds.items() for bound in values))
     some = st.lists(one, min_size=1, max_size=2, unique_by=lambda ceiling: ceiling.split()[0])
 
     def ended(drawn: tuple[list[str], str]) -> str:
         ceilings, outcome = ", ".join(drawn[0]), drawn[1]
         return f": {ceilings}{'' if 'waiting' in ceilings and outcome == ' else wait' else outcome}"
 
-    return st.tuples(some, _one_of("", " else wait", " else deny")).map(ended)
+    return st.tuples(some, one_of("", " else wait", " else deny")).map(ended)
 
 
 @cache
 def _nodes() -> st.SearchStrategy[str]:
     names = [f'"{pattern}"' for pattern in words.NODE_PATTERNS]
     having = [f'with "{which}"' for which in words.PROPERTIES]
-    return _one_of(*names, '"a1", "b*"', *having, '"a*" with "ssd"', "all")
+    return one_of(*names, '"a1", "b*"', *having, '"a*" with "ssd"', "all")
 
 
 def _priority() -> st.SearchStrategy[str]:
-    what = _one_of("10", "5", "+3", "-2", "+1 per 1h waited", "+2 per 10m waited")
-    return _followed(st.just("priority "), what, _sometimes(_guard(_placed())))
+    what = one_of("10", "5", "+3", "-2", "+1 per 1h waited", "+2 per 10m waited")
+    return followed(st.just("priority "), what, sometimes(guard(placed())))
 
 
 @cache
 def _orders(asking: Asking) -> st.SearchStrategy[list[str]]:
     of = ("user", "group", "project", "account")
     fairshares = [f"fairshare of {whom} half-life {half}" for whom in of for half in ("10m", "1d")]
-    key = st.one_of(_one_of(*fairshares), _one_of("priority", "age", "size"))
+    key = st.one_of(one_of(*fairshares), one_of("priority", "age", "size"))
     keys = st.lists(key, min_size=1, max_size=3, unique_by=lambda text: text.split()[0]).map(", ".join)
     modes = {None: ("", " strict", " best effort"), True: (" strict",), False: ("", " best effort")}
-    order = _followed(keys, _one_of(*modes[asking.strict]))
-    whole = _followed(st.just("order any by "), order).map(lambda line: [line])
-    part = _followed(_one_of(*(f"order PATH{n} by " for n in range(6))), order).map(lambda line: [line])
+    order = followed(keys, one_of(*modes[asking.strict]))
+    whole = followed(st.just("order any by "), order).map(lambda line: [line])
+    part = followed(one_of(*(f"order PATH{n} by " for n in range(6))), order).map(lambda line: [line])
     none: st.SearchStrategy[list[str]] = st.just([])
     every = whole if asking.strict else st.one_of(none, whole)
     return st.tuples(every, st.one_of(none, part)).map(lambda pair: pair[0] + pair[1])
@@ -347,13 +262,13 @@ def _orders(asking: Asking) -> st.SearchStrategy[list[str]]:
 
 @cache
 def _node_rule() -> st.SearchStrategy[str]:
-    how = _one_of(" only", " preferred", " preferred")
-    return _followed(st.just("nodes "), _nodes(), how, _guard(_placed()))
+    how = one_of(" only", " preferred", " preferred")
+    return followed(st.just("nodes "), _nodes(), how, guard(placed()))
 
 
 @cache
 def _kinds() -> st.SearchStrategy[str]:
-    return st.lists(_one_of(*words.KINDS), min_size=1, max_size=3, unique=True).map(", ".join)
+    return st.lists(one_of(*words.KINDS), min_size=1, max_size=3, unique=True).map(", ".join)
 
 
 GROUPS = [f"group g{name} = nodes {nodes}" for name, nodes in words.NODE_GROUPS.items()]
@@ -361,24 +276,24 @@ GROUPS = [f"group g{name} = nodes {nodes}" for name, nodes in words.NODE_GROUPS.
 
 
 def _place(asking: Asking) -> st.SearchStrategy[str]:
-    how = _one_of(" spread", " spread", " pack")
-    groups = _one_of("ga, gb", "gb, gg, ga", "gs, gi", "gone, gb")
-    over = st.tuples(_one_of(" over ", " in one of "), groups).map("".join)
+    how = one_of(" spread", " spread", " pack")
+    groups = one_of("ga, gb", "gb, gg, ga", "gs, gi", "gone, gb")
+    over = st.tuples(one_of(" over ", " in one of "), groups).map("".join)
     if asking.groups:
-        return _followed(st.just("place "), _kinds(), how, over)
+        return followed(st.just("place "), _kinds(), how, over)
     over = st.one_of(st.just(""), over)
-    return _followed(st.just("place "), _kinds(), how, over, _sometimes(_guard(_placed())))
+    return followed(st.just("place "), _kinds(), how, over, sometimes(guard(placed())))
 
 
 def _route() -> st.SearchStrategy[str]:
-    where = _one_of(" to slurm", " to openstack through slurm")
-    return _followed(st.just("route "), _kinds(), where, _sometimes(_guard(_placed())))
+    where = one_of(" to slurm", " to openstack through slurm")
+    return followed(st.just("route "), _kinds(), where, sometimes(guard(placed())))
 
 
 def _windows(asking: Asking) -> st.SearchStrategy[list[str]]:
     """Two windows; only one changes shares, so that they may overlap."""
-    share = _followed(
-        _one_of(*(f"share LEAF{n}" for n in range(4))), _one_of(" 5%", " weight 2", " 5% borrow none")
+    share = followed(
+        one_of(*(f"share LEAF{n}" for n in range(4))), one_of(" 5%", " weight 2", " 5% borrow none")
     )
     rule = st.one_of(_default(asking), _cap(asking), _deny(asking), _quota(asking), _priority())
     rules = st.lists(rule.filter(lambda line: not re.match(r"priority \d", line)), max_size=2)
@@ -392,12 +307,12 @@ def _windows(asking: Asking) -> st.SearchStrategy[list[str]]:
             *["during two {", *others, "}"],
         ]
 
-    hours = _one_of(
+    hours = one_of(
         '"22:14-22:40"', '"Mon-Fri 22:20-06:00"', '"Wed,Thu"', '"Tue 22:00-23:00", "Wed 04:30-00:00"'
     )
     return st.tuples(hours, hours, st.lists(share, max_size=1), rules, rules).map(written)
 
 
 def _downtime() -> st.SearchStrategy[str]:
-    when = _one_of('"2023-11-14 22:30" to "2023-11-14 23:00"', '"2023-11-15 00:00" to "2023-11-16 12:00"')
-    return _followed(st.just("downtime "), when, st.just(" on nodes "), _nodes())
+    when = one_of('"2023-11-14 22:30" to "2023-11-14 23:00"', '"2023-11-15 00:00" to "2023-11-16 12:00"')
+    return followed(st.just("downtime "), when, st.just(" on nodes "), _nodes())

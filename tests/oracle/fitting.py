@@ -1,0 +1,85 @@
+"""Whether a request fits on a farm in some state, and where it would go."""
+
+from __future__ import annotations
+
+from oracle.layouts import groups_of, layouts
+from oracle.placing import Budget, parts_in, place, size
+from oracle.request import Asked
+from oracle.state import State
+from wnodes_engine.check.checked import Place
+from wnodes_engine.values import Placement
+
+
+def placement(
+    state: State,
+    wish: Asked,
+    count: int | None = None,
+    avoided: frozenset[str] = frozenset(),
+    unlimited: bool = False,
+) -> tuple[Placement, ...] | None:
+    """Where the parts of a request (or only `count` of them) would go, as far as nodes are concerned.
+
+    Not on the nodes `avoided`; `unlimited` by quotas for nodes, if so told.
+    """
+    nodes = [node for node in state.nodes.values() if node.up and state.takes(node, wish)]
+    nodes = [node for node in nodes if not state.goes_down(node, wish)]
+    room = {node.name: state.room(node) for node in nodes}
+    rank = {node.name: state.rank(node, wish) for node in nodes}
+    rule = place_rule(state, wish)
+    spread, budgets = rule is not None and rule.spread, [] if unlimited else state.budgets(wish)
+    for names, before in layouts(state, rule, room):
+        free = {name: room[name] for name in names if name not in avoided}
+        placed = place(free, wish.part, count or wish.count, spread, rank, budgets, before)
+        if placed is not None:
+            return placed
+    return None
+
+
+def place_rule(state: State, wish: Asked) -> Place | None:
+    """The first place rule that matches."""
+    of_kind = (p for p in state.policy.places if wish.facts["kind"] in p.kinds)
+    return next((p for p in of_kind if state.applies(p.condition, wish)), None)
+
+
+def fitting(state: State, wish: Asked, avoided: frozenset[str] = frozenset()) -> tuple[Placement, ...] | None:
+    """Where they would go, if the share has room too."""
+    found = placement(state, wish, avoided=avoided)
+    return None if share_is_full(state, wish, found) else found
+
+
+def share_is_full(state: State, wish: Asked, there: tuple[Placement, ...] | None) -> bool:
+    """Whether the share has less than the request takes on these nodes, or anywhere."""
+    assert wish.leaf is not None
+    tree, ask = state.tree(), state.ask_on(wish, there)
+    return any(amount > tree.free(wish.leaf, r) for r, amount in ask.items() if amount > 0)
+
+
+def room_for(state: State, wish: Asked) -> int:
+    """How many of a request's parts have room now."""
+    fewer = range(wish.count - 1, 0, -1)
+    return next((parts for parts in fewer if placement(state, wish, parts)), 0)
+
+
+def has_room(state: State, wish: Asked) -> bool:
+    """Whether its share, and the nodes, have room for it now."""
+    found = placement(state, wish)
+    return found is not None and not share_is_full(state, wish, found)
+
+
+def room_when_empty(state: State, wish: Asked, budgets: list[Budget]) -> int:
+    """How many parts all nodes would hold, empty and up, filled by name; in one group where they must."""
+    names = sorted(node.name for node in state.nodes.values() if state.takes(node, wish))
+    rule = place_rule(state, wish)
+    if rule is None or not rule.in_one:
+        return _filled(state, wish, names, budgets)
+    group = groups_of(state, rule)
+    of_groups = ([n for n in names if group[n] == g] for g in range(len(rule.groups)))
+    return max(_filled(state, wish, names, budgets) for names in of_groups)
+
+
+def _filled(state: State, wish: Asked, names: list[str], budgets: list[Budget]) -> int:
+    placed: dict[str, int] = {}
+    for name in names:
+        limits = [b.parts - sum(placed.get(n, 0) for n in b.nodes) for b in budgets if name in b.nodes]
+        placed[name] = max(0, min([parts_in(size(state.nodes[name]), wish.part), *limits]))
+    return sum(placed.values())
