@@ -175,3 +175,22 @@ def test_a_downtime_is_in_the_time_of_the_site(tmp_path: Path) -> None:
     policy, _ = check_policy(load_text(text, "t.policy"), site_of(tmp_path))
     assert policy is not None
     assert (policy.downtimes[0].begin, policy.downtimes[0].end) == (1_782_878_400, 1_796_101_200)
+
+
+def test_a_downtime_in_the_hour_that_comes_twice_lasts_through_both(tmp_path: Path) -> None:
+    text = HEAD + 'downtime "2026-10-25 02:15" to "2026-10-25 02:45" on nodes all\n' + ROUTE
+    policy, _ = check_policy(load_text(text, "t.policy"), site_of(tmp_path))
+    assert policy is not None
+    (downtime,) = policy.downtimes
+    assert downtime.begin == 1_792_887_300  # 00:15 by UTC
+    assert downtime.end == downtime.begin + 90 * 60
+
+
+@pytest.mark.parametrize(
+    "when", ['"2026-03-29 02:30" to "2026-03-29 09:00"', '"2026-03-28" to "2026-03-29 02:00"']
+)
+def test_a_downtime_has_no_end_in_the_hour_that_does_not_exist(tmp_path: Path, when: str) -> None:
+    text = HEAD + f"downtime {when} on nodes all\n" + ROUTE
+    (finding,) = check_policy(load_text(text, "t.policy"), site_of(tmp_path))[1]
+    assert finding.code == "E170"
+    assert "left out by the clocks of Europe/Rome" in finding.message

@@ -31,8 +31,12 @@ class Reservation:
 
 
 def reserve(state: State, head: Waiting, now: int) -> Reservation | None:
-    """The earliest expected end at which the head fits, with what it would get; None if it never does."""
-    for time in sorted({held.ends_after(now) for held in state.held.values() if held.ends}):
+    """The earliest expected end at which the head fits, with what it would get; None if it never does.
+
+    What ends is running work, or a downtime.
+    """
+    ends = {held.ends_after(now) for held in state.held.values() if held.ends}
+    for time in sorted(ends | {downtime.end for downtime in state.policy.downtimes if downtime.end > now}):
         placement = fitting(state.later(time, now), head.asked)
         if placement is not None:
             return Reservation(head, time, placement)

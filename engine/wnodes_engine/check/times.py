@@ -95,10 +95,13 @@ def stretches(periods: Sequence[checked.Period]) -> list[tuple[int, int]]:
 
 
 def downtime(statement: syntax.Downtime, names: Names) -> checked.Downtime | None:
-    """A downtime in seconds since the epoch; None, and findings, where it cannot be read."""
+    """A downtime in seconds since the epoch; None, and findings, where it cannot be read.
+
+    Of an hour that comes twice, it begins in the first and ends in the second.
+    """
     zone = names.site.time_zone if names.site else "UTC"
-    begin = _moment(statement.begin, zone, names.report)
-    end = _moment(statement.finish, zone, names.report)
+    begin = _moment(statement.begin, zone, 0, names.report)
+    end = _moment(statement.finish, zone, 1, names.report)
     nodes = names.nodes(statement.nodes)
     if begin is not None and end is not None and end <= begin:
         names.report.add(
@@ -110,7 +113,7 @@ def downtime(statement: syntax.Downtime, names: Names) -> checked.Downtime | Non
     return checked.Downtime(begin, end, nodes, statement.span)
 
 
-def _moment(text: syntax.Text, zone: str, report: Report) -> int | None:
+def _moment(text: syntax.Text, zone: str, fold: int, report: Report) -> int | None:
     from datetime import datetime
     from zoneinfo import ZoneInfo
 
@@ -120,8 +123,14 @@ def _moment(text: syntax.Text, zone: str, report: Report) -> int | None:
         return None
     try:
         year, month, day, hour, minute, second = (int(part or 0) for part in parts.groups())
-        moment = datetime(year, month, day, hour, minute, second, tzinfo=ZoneInfo(zone))
-        return int(moment.timestamp())
+        moment = datetime(year, month, day, hour, minute, second, tzinfo=ZoneInfo(zone), fold=fold)
+        seconds = int(moment.timestamp())
+        shown = datetime.fromtimestamp(seconds, ZoneInfo(zone))
     except (ValueError, OverflowError) as error:
         report.add("E170", f'"{text.value}" is not a date and time: {error}', text.span, _MOMENT_HELP)
         return None
+    if shown.replace(tzinfo=None) != moment.replace(tzinfo=None):
+        message = f'"{text.value}" is left out by the clocks of {zone}, which are set forward then'
+        report.add("E170", message, text.span, "write a time before or after that hour")
+        return None
+    return seconds

@@ -17,7 +17,7 @@ _NOTHING: Final[Free] = (0, 0, 0, 0)
 
 
 class Step(NamedTuple):
-    """From one moment to the next at which something ends, `end`, with what ends between them."""
+    """From one moment to the next at which work or a downtime ends, `end`, with the work that ends between."""
 
     end: int
     ending: list[Allocation]
@@ -69,6 +69,10 @@ class Outlook:
         if self.by <= now:
             self.move(Step(now + 1, list(self._ledger.endings.between(self.by, now + 1))), 1)
 
+    def reached(self, now: int) -> bool:
+        """Whether anything ends by the moment."""
+        return self.count > 0 or any(now < end <= self.by for _, end in self._ledger.closings)
+
     def tree(self) -> ShareTree:
         """The share tree at the moment."""
         return self._ledger.tree.without(self.shares)
@@ -82,16 +86,21 @@ class Outlook:
 
     def ahead(self) -> Step | None:
         """The step to the next end; None where nothing more ends."""
-        end = self._ledger.endings.after(self.by)
-        return None if end is None else Step(end, list(self._ledger.endings.between(self.by, end)))
+        ends = [end for _, end in self._ledger.closings if end > self.by]
+        if (of_work := self._ledger.endings.after(self.by)) is not None:
+            ends.append(of_work)
+        if not ends:
+            return None
+        return Step(min(ends), list(self._ledger.endings.between(self.by, min(ends))))
 
     def behind(self, now: int) -> Step | None:
         """The step back to the end before; None where nothing ends sooner."""
-        end = self._ledger.endings.before(self.by) if self.by > now + 1 else None
-        if end is None:
+        ends = [end for _, end in self._ledger.closings if now < end < self.by]
+        if self.by > now + 1 and (of_work := self._ledger.endings.before(self.by)) is not None:
+            ends.append(max(of_work, now + 1))
+        if not ends:
             return None
-        end = max(end, now + 1)
-        return Step(end, list(self._ledger.endings.between(end, self.by)))
+        return Step(max(ends), list(self._ledger.endings.between(max(ends), self.by)))
 
     def move(self, step: Step, sign: int) -> None:
         """Take the step ahead, or, -1, back."""

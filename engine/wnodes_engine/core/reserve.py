@@ -107,7 +107,7 @@ class Reservation:
 
 
 def reserve(ledger: Ledger, claim: Claim, now: int) -> Reservation | None:
-    """The earliest start of a claim that has no room now; None if waiting for running work is no help.
+    """The earliest start of a claim that has no room now; None if no end of work or of a downtime is a help.
 
     Until another one is asked for the same leaf, running work may only be added to that ends by the start.
     """
@@ -118,7 +118,7 @@ def reserve(ledger: Ledger, claim: Claim, now: int) -> Reservation | None:
     outlook.pass_by(now)
     tree = outlook.tree()
     room = _Room(ledger, claim, outlook, tree)
-    if outlook.count and room.enough():
+    if outlook.reached(now) and room.enough():
         room.settle_back(now)
     elif not room.settle_ahead():
         return None

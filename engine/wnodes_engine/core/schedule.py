@@ -260,19 +260,23 @@ class _Pass:
             queue.settled(members)
             return None
         full = full_in(state.tree, claim)
-        if full >= 0:
-            # Nothing is given back in a pass: who asks as much as that need not be looked at again.
-            self.full[leaf] = (full, state.tree.free(leaf, full))
-        elif self.heads and now + claim.walltime > (limit := self._limit(claim, track.shape)):
-            self._delays(leaf, track, limit)
-            queue.settled(members)
-            return None
-        where = self._nodes(claim, track.shape) if full < 0 else None
+        if full < 0 and self.heads and not claim.placed:
+            limit = self._limit(claim, track.shape)
+            if now + claim.walltime > limit:
+                self._delays(leaf, track, limit)
+                queue.settled(members)
+                return None
+        # Whom a quota for nodes holds back blocks nobody, though there be no room in the share either.
+        where = self._nodes(claim, track.shape) if full < 0 or claim.placed else None
         if isinstance(where, str):
             self.all_roomless = False
             self._skip(leaf, track)
             queue.settled(members)
             return None
+        if full >= 0:
+            # Nothing is given back in a pass: who asks as much as that need not be looked at again.
+            self.full[leaf] = (full, state.tree.free(leaf, full))
+            where = None
         if where is None:
             self._block(leaf, track)
             queue.settled(members)
@@ -304,7 +308,7 @@ class _Pass:
 
     def _nodes(self, claim: Claim, shape: Shape) -> Where | str | None:
         """What `nodes_for` finds; nothing is given back in a pass, so what found no room will find none."""
-        if shape in self.no_nodes:
+        if shape in self.no_nodes and not claim.placed:
             return None
         where = nodes_for(self.state, claim, self.now)
         # What is short may be the share's hs23, or only the nodes that a downtime leaves.
