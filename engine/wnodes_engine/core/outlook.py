@@ -17,7 +17,7 @@ _NOTHING: Final[Free] = (0, 0, 0, 0)
 
 
 class Step(NamedTuple):
-    """From one moment to the next at which work or a downtime ends, `end`, with the work that ends between."""
+    """From one moment to the next at which work or a downtime ends, `end`, with the work that ends by it."""
 
     end: int
     ending: list[Allocation]
