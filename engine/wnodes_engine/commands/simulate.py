@@ -94,6 +94,7 @@ def _clock(policy: CompiledPolicy) -> tuple[int, int] | None:
     if policy.checked.windows or policy.checked.downtimes:
         steps.append(_QUARTER)
         patience.append(_WEEK + _QUARTER)
+        patience += [down.end - down.begin + _QUARTER for down in policy.checked.downtimes]
     return (max(60, min(steps)), max(patience)) if steps else None
 
 

@@ -305,6 +305,8 @@ def _no_node(state: State, claim: Claim, now: int) -> Reason:
     room = 0 if claim.parts == 1 and not claim.placed else count_room(state, claim, now)
     if meets_downtime(state, claim, now) and place(state, claim._replace(walltime=0), now) is not None:
         message = f"the nodes with room go down before its walltime, {duration(claim.walltime)}, is over"
+    elif state.closings and place(state, claim._replace(walltime=-now), now) is not None:  # at no time at all
+        message = "the nodes with room are in a downtime"
     elif claim.placed and place(state, claim._replace(placed=()), now) is not None:
         message = f"the quotas for its nodes leave room for {room} of {_parts(claim)}"
     elif claim.parts == 1:
