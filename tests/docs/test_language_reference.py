@@ -158,7 +158,7 @@ def worked_table() -> str:
     worth = tree.live
     idle = [tree.free(share.index, 0) for share in policy.shares]
     lhc = next(share.index for share in policy.shares if share.path == "grid.lhc")
-    tree.charge(lhc, 0, 600)
+    tree.charge(lhc, ((0, 600),), 1)
     rows = ["| share | N | S | local | most | free, idle | free, 600 used |", "|---|--:|--:|--:|--:|--:|--:|"]
     for share in policy.shares:
         n = share.index
