@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from statistics import median
 from typing import Any, Protocol, TypeVar
 
@@ -10,6 +10,7 @@ import pytest
 from bench import loop
 from bench.peers.entrants import ENTRANTS
 from bench.scenes import CALLS
+from bench.singly import singly
 from pytest_benchmark.fixture import BenchmarkFixture
 
 T = TypeVar("T")
@@ -58,6 +59,17 @@ def measure(benchmark: BenchmarkFixture) -> Measure:
             loops += loop.timed()
             benchmark.extra_info["loop"] = {"median": median(loops), "min": min(loops)}
         return result
+
+    return run
+
+
+@pytest.fixture
+def measure_singly(benchmark: BenchmarkFixture) -> Callable[..., None]:
+    """Notes in the benchmark's `extra_info["singly"]` what single calls took; see `singly`."""
+
+    def run(function: Callable[[T], object], arguments: Callable[[], Iterable[T]]) -> None:
+        if benchmark.enabled:
+            benchmark.extra_info["singly"] = singly(function, arguments)
 
     return run
 

@@ -1,8 +1,9 @@
-"""What the benchmarks measure: policies of any length as text, a farm of 1,000 nodes, loads and requests."""
+"""What the benchmarks measure: policies of any length as text, farms, loads and requests."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import count
 from typing import Any
 
 from wnodes_engine.check.checked import CheckedPolicy
@@ -19,6 +20,7 @@ CALLS = 1_000
 """How many calls one round is made of."""
 
 NODES = tuple(Node(f"wn{n:04}", cores=24, memory=96 * GIB) for n in range(1, 1001))
+LARGE_FARM = tuple(Node(f"wn{n:05}", cores=24, memory=96 * GIB) for n in range(1, 10_001))
 
 _TREE = """
 share grid 92% {
@@ -47,6 +49,42 @@ order grid by fairshare of group half-life 7d, age best effort
 route job, vmjob, vm, pool to farm queue "{share}" account "{group}"
 """
 
+_DEEP_TREE = """
+share grid 92% {
+    share lhc 80% {
+        share atlas 90% {
+            share production 80%
+            share analysis   20%
+        }
+        share cms 10% borrow none {
+            share physics 90%
+            share test    10%
+        }
+    }
+    share small 20%
+}
+share local 8%
+
+default memory   2GiB
+default walltime 12h
+
+assign grid.lhc.atlas.production when origin == grid and group == "atlas" and "production" in roles
+assign grid.lhc.atlas.analysis   when origin == grid and group == "atlas"
+assign grid.lhc.cms.physics      when origin == grid and group == "cms"
+assign grid.small                when origin == grid
+assign local                     otherwise
+
+quota for group "atlas" in grid:  cores <= 200000, running <= 90000
+quota for each user in grid:      cores <= 20000, memory <= 400TiB
+quota for each user in grid.lhc:  running <= 2500
+quota for share grid.lhc:         cores <= 220000
+quota for each project:           core_hours <= 100000000 per 30d
+
+order grid by fairshare of group half-life 7d, age best effort
+
+route job, vmjob, vm, pool to farm queue "{share}" account "{group}"
+"""
+
 
 def policy(rules: int) -> str:
     """A share tree of depth 3, 3 quotas and so many admission rules.
@@ -55,6 +93,11 @@ def policy(rules: int) -> str:
     of however many there are, three can match a request of ada's.
     """
     return f'policy bench "{rules} rules"\n{_TREE}\n' + "\n".join(_rules(rules)) + "\n"
+
+
+def deep_policy(rules: int) -> str:
+    """A share tree of depth 4, 5 quotas (7 limits, which all count ada), and rules as in `policy`."""
+    return f'policy deep "{rules} rules"\n{_DEEP_TREE}\n' + "\n".join(_rules(rules)) + "\n"
 
 
 def _rules(count: int) -> Iterator[str]:
@@ -122,17 +165,38 @@ def jobs(**fields: Any) -> list[Request]:
     return [job(n, **fields) for n in range(CALLS)]
 
 
-def load(memory: int) -> Iterator[tuple[Request, tuple[Placement, ...]]]:
+_numbers = count()
+
+
+def strangers(**fields: Any) -> list[Request]:
+    """As many requests, no two of which are alike in user, project, size and walltime, today or ever."""
+    return [
+        job(
+            n % 4,
+            id=f"stranger{n}",
+            **{
+                "user": f"stranger{n}",
+                "project": f"new{n}",
+                "memory": 2 * GIB + n % 7919,
+                "walltime": 3600 + n,
+            }
+            | fields,
+        )
+        for n in (next(_numbers) for _ in range(CALLS))
+    ]
+
+
+def load(memory: int, nodes: Sequence[Node] = NODES) -> Iterator[tuple[Request, tuple[Placement, ...]]]:
     """One allocation on each node, of 8 cores and so much memory in MiB; every fourth is mia's, of cms."""
-    for n, node in enumerate(NODES):
+    for n, node in enumerate(nodes):
         whose = {"group": "cms", "user": "mia"} if n % 4 == 0 else {"user": f"user{n % 40}"}
         held = job(n, id=f"held{n}", cores=8, memory=memory, project=None, walltime=DAY, **whose)
         yield held, (Placement(node.name, 1),)
 
 
-def state(text: str, memory: int = 32 * GIB) -> State:
+def state(text: str, memory: int = 32 * GIB, nodes: Sequence[Node] = NODES) -> State:
     """The farm under a policy, every node loaded with that much memory."""
-    made = State(compile_policy(checked(text)), NODES)
-    for request, placement in load(memory):
+    made = State(compile_policy(checked(text)), nodes)
+    for request, placement in load(memory, nodes):
         made.start(request, placement, NOW - 3600)
     return made
