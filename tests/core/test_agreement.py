@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import msgspec
 from hypothesis import given, note
 from hypothesis import strategies as st
@@ -9,6 +11,7 @@ from oracle.side_by_side import agree_on, agree_on_policy
 from strategies import farms, streams
 from strategies.checking import checked
 from strategies.policies import Asking, policies
+from wnodes_engine.compile import sections
 from wnodes_engine.values import Node, Request
 
 some_requests = st.lists(farms.requests(streams.BEGIN), min_size=1, max_size=8)
@@ -19,6 +22,19 @@ def test_an_idle_farm_gets_the_same_answers_from_both(
     text: str, nodes: list[Node], requests: list[Request]
 ) -> None:
     agree_on(text, nodes, [streams.Ask(request) for request in requests])
+
+
+@given(policies(Asking(many=True, state=True, time=True)), farms.nodes(), some_requests)
+def test_many_rules_are_looked_up_to_the_same_end(
+    text: str, nodes: list[Node], requests: list[Request]
+) -> None:
+    with patch.multiple(sections, IN_LINE=0, LONGEST=1):
+        agree_on(text, nodes, [streams.Ask(request) for request in requests])
+
+
+@given(policies(Asking(many=True)), farms.nodes(), streams.streams())
+def test_streams_meet_many_rules_alike(text: str, nodes: list[Node], stream: list[streams.Event]) -> None:
+    agree_on(text, nodes, stream)
 
 
 @given(policies(), farms.nodes(), some_requests)

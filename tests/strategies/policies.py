@@ -19,7 +19,8 @@ class Asking:
 
     Without `rules`, there are only shares, assignments, orders and places, and no share is bounded: the
     nodes are what is short. With `time`, there are windows and downtimes, around when streams begin. With
-    `groups`, every policy places parts over groups of nodes; with `room`, there are rules that make room.
+    `groups`, every policy places parts over groups of nodes; with `room`, there are rules that make room;
+    with `many`, there are so many rules of each kind that the engine looks them up.
     """
 
     hs23: bool = False
@@ -30,6 +31,7 @@ class Asking:
     time: bool = False
     groups: bool = False
     room: bool = False
+    many: bool = False
 
 
 @st.composite
@@ -61,20 +63,25 @@ def _rules(asking: Asking) -> st.SearchStrategy[list[str]]:
     Strategies are slow to build and quick to draw from: hence the caches and the stand-ins.
     """
     rules = 1 if asking.rules else 0
+
+    def some(rule: st.SearchStrategy[str], most: int, least: int = 0) -> st.SearchStrategy[list[str]]:
+        least, most = (8, 24) if asking.many else (least, most)
+        return st.lists(rule, min_size=least, max_size=most)
+
     sections = [
-        st.lists(_default(asking), max_size=3 * rules),
-        st.lists(_cap(asking), max_size=rules),
-        st.lists(_assign(), max_size=1 if asking.room else 3),
+        some(_default(asking), 3 * rules),
+        some(_cap(asking), rules),
+        some(_assign(), 1 if asking.room else 3),
         st.just(_by_user() if asking.room else []),
         st.just(["assign LEAF0 otherwise"]),
-        st.lists(_deny(asking), max_size=0 if asking.room else rules),
-        st.lists(_quota(asking), max_size=(1 if asking.room else 3) * rules),
-        st.lists(_priority(), max_size=3),
+        some(_deny(asking), 0 if asking.room else rules),
+        some(_quota(asking), (1 if asking.room else 3) * rules),
+        some(_priority(), 3),
         _orders(asking),
-        st.lists(_node_rule(), max_size=2 * rules),
+        some(_node_rule(), 2 * rules),
         st.just(GROUPS),
-        st.lists(_place(asking), min_size=1 if asking.groups else 0, max_size=2),
-        st.lists(_route(), max_size=1),
+        some(_place(asking), 2, 1 if asking.groups else 0),
+        some(_route(), 1),
         st.just(["route job, vmjob, vm, pool to simulated"]),
         st.lists(makes_room(), min_size=1, max_size=4) if asking.room else st.just([]),
         *([_windows(asking), st.lists(_downtime(), max_size=1)] if asking.time else []),

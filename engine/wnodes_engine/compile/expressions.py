@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from wnodes_engine.check.checked import (
@@ -87,6 +88,25 @@ def attributes(expr: Expr) -> Iterator[Attr | Has]:
         yield from attributes(operand)
 
 
+def variables(expr: Expr) -> Iterator[str]:
+    """The local variables of `admit` that an expression's source reads; `s` is the state."""
+    match expr:
+        case Attr(name, _, site) | Has(name, site):
+            scope, dot, _ = name.partition(".")
+            if site:
+                yield local(name)
+            elif name in _FARM or (dot and scope in _SCOPES):
+                yield "s"
+                yield _SCOPES.get(scope, "leaf")
+            else:
+                yield "leaf" if scope == "share" else scope
+        case InShare():
+            yield "leaf"
+        case _:
+            for operand in children(expr):
+                yield from variables(operand)
+
+
 def local(name: str) -> str:
     """The local variable that holds an attribute of the site's own."""
     return "site_" + "".join(c if c.isalnum() else f"_{ord(c):x}_" for c in name)
@@ -99,6 +119,8 @@ class Writer:
         self.constants: dict[str, str] = {}
         self._names: dict[str, str] = {}
         self._gauges = gauges
+        self._lifted: list[object] | None = None
+        self._matchers: dict[str, Callable[[str], object]] = {}
 
     def constant(self, source: str) -> str:
         """The name of a module-level constant with this source, made once."""
@@ -107,6 +129,16 @@ class Writer:
             name = self._names[source] = f"_K{len(self._names)}"
             self.constants[name] = source
         return name
+
+    def lift(self, expr: Expr, constants: list[object]) -> str:
+        """The expression with its constants as variables `k0`, `k1` …, which join `constants`.
+
+        Expressions that differ in their constants alone become the same text.
+        """
+        self._lifted = constants
+        text = self.write(expr)
+        self._lifted = None
+        return text
 
     def write(self, expr: Expr) -> str:
         """The expression, in parentheses where it is not a single word or call."""
@@ -129,21 +161,30 @@ class Writer:
                 return f"({self.write(left)} in {self.write(right)})"
             case InShare(_, leaves):
                 if len(leaves) == 1:
-                    return f"(leaf == {min(leaves)})"
+                    return f"(leaf == {self._literal(min(leaves))})"
                 return f"(leaf in {self._literal(leaves)})"
             case Match("startswith", left, pattern):
-                return f"{self.write(left)}.startswith({pattern!r})"
+                return f"{self.write(left)}.startswith({self._literal(pattern)})"
             case Match(_, left, pattern):
-                matcher = self.constant(f"re.compile({fnmatch.translate(glob(pattern))!r}).match")
-                return f"({matcher}({self.write(left)}) is not None)"
+                return f"({self._matcher(pattern)}({self.write(left)}) is not None)"
             case Arithmetic(op, left, right):
                 return f"({self.write(left)} {'//' if op == '/' else op} {self.write(right)})"
 
     def _literal(self, value: str | int | bool | frozenset[str] | frozenset[int]) -> str:
+        if self._lifted is not None:
+            return _variable(value, self._lifted)
         if isinstance(value, frozenset):
             items = ", ".join(repr(item) for item in sorted(value, key=str))
             return self.constant(f"frozenset(({items},))" if value else "frozenset()")
         return repr(value)
+
+    def _matcher(self, pattern: str) -> str:
+        expression = fnmatch.translate(glob(pattern))
+        if self._lifted is None:
+            return self.constant(f"re.compile({expression!r}).match")
+        if pattern not in self._matchers:
+            self._matchers[pattern] = re.compile(expression).match
+        return _variable(self._matchers[pattern], self._lifted)
 
     def _attribute(self, attr: Attr) -> str:
         name = attr.name
@@ -159,6 +200,12 @@ class Writer:
         if name.startswith("share."):
             return f"s.tree.held[{RESOURCES.index(name.removeprefix('share.'))}][leaf]"
         return name.replace("victim.", "victim_")
+
+
+def _variable(value: object, lifted: list[object]) -> str:
+    """A constant that is lifted out, as the variable that stands for it."""
+    lifted.append(value)
+    return f"k{len(lifted) - 1}"
 
 
 def glob(pattern: str) -> str:

@@ -14,6 +14,7 @@ from wnodes_engine.check.checked import (
     Condition,
     Const,
     Expr,
+    Has,
     InShare,
     Member,
 )
@@ -24,15 +25,22 @@ from wnodes_engine.core.meters import MeterSpec
 INDEXES: Final = ("user", "group", "project", "queue", "account", "leaf", "kind", "origin")
 """Attributes that rules are looked up by, the most telling first; `leaf` is the share's index."""
 
+MOST_VALUES: Final = 64
+"""A rule that holds for more values than that is tried: it would stand under each of them in a table."""
+
 Values = frozenset[str] | frozenset[int]
 
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """A condition can only hold where the attribute has one of these values."""
+    """Conjuncts of which one holds exactly where the attribute has one of these values.
+
+    `rest` are the other conjuncts, without those that are then plain.
+    """
 
     attribute: str
     values: Values
+    rest: tuple[Expr, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,19 +66,15 @@ def plan(policy: CheckedPolicy) -> Plan:
         meters += specs
         by_quota[i] = tuple(specs)
     gauges: Gauges = {}
-    every = [*expressions(policy), *asked_later(policy)]
-    read = {name for expr in every for name in _names(expr)}
-    for name in sorted(read):
+    every = (*expressions(policy), *asked_later(policy))
+    found = [attr for expr in every for attr in attributes(expr)]
+    for name in sorted({attr.name for attr in found if isinstance(attr, Attr) and not attr.site}):
         counted = gauge(name)
         if counted is not None and counted not in gauges:
             gauges[counted] = len(meters)
             meters.append(MeterSpec(len(meters), counted[1]))
-    used = {attr.name for expr in every for attr in attributes(expr) if attr.site}
+    used = {attr.name for attr in found if attr.site}
     return Plan(tuple(meters), by_quota, gauges, policy.tracks_hs23, tuple(sorted(used)))
-
-
-def _names(expr: Expr) -> Iterator[str]:
-    return (attr.name for attr in attributes(expr) if isinstance(attr, Attr) and not attr.site)
 
 
 def conditions(policy: CheckedPolicy) -> Iterator[Condition]:
@@ -89,36 +93,45 @@ def expressions(policy: CheckedPolicy) -> Iterator[Expr]:
     yield from asked_at_the_door(policy)
 
 
-def lookup(expr: Expr | None) -> Lookup | None:
-    """The best attribute to look a rule up by: one that a conjunct of its condition pins to some values."""
-    conjuncts = expr.operands if isinstance(expr, And) else (expr,)
-    found: dict[str, Values] = {}
-    for conjunct in conjuncts:
-        pinned = _pinned(conjunct)
-        if pinned is not None and (
-            pinned.attribute not in found or len(pinned.values) < len(found[pinned.attribute])
-        ):
-            found[pinned.attribute] = pinned.values
-    for attribute in INDEXES:
-        if attribute in found:
-            return Lookup(attribute, found[attribute])
-    return None
+def conjuncts(expr: Expr | None) -> tuple[Expr, ...]:
+    """What has to hold, all of it."""
+    if isinstance(expr, And):
+        return tuple(part for operand in expr.operands for part in conjuncts(operand))
+    return () if expr is None else (expr,)
 
 
-def _pinned(expr: Expr | None) -> Lookup | None:
+def lookup(conditions: tuple[Expr, ...]) -> Lookup | None:
+    """The best attribute to look a rule up by: one that a conjunct pins to a few values."""
+    best: tuple[int, int, int] | None = None
+    found: dict[int, tuple[str, Values]] = {}
+    for i, expr in enumerate(conditions):
+        pinned = _pinned(expr)
+        if pinned is not None and pinned[0] in INDEXES and len(pinned[1]) <= MOST_VALUES:
+            found[i] = pinned
+            rank = (INDEXES.index(pinned[0]), len(pinned[1]), i)
+            best = rank if best is None or rank < best else best
+    if best is None:
+        return None
+    attribute, values = found[best[2]]
+    rest = (
+        expr
+        for i, expr in enumerate(conditions)
+        if i != best[2] and not (isinstance(expr, Has) and expr.name == attribute and not expr.site)
+    )
+    return Lookup(attribute, values, tuple(rest))
+
+
+def _pinned(expr: Expr) -> tuple[str, Values] | None:
+    """An attribute and the values for which, and for no others, the expression holds."""
     match expr:
         case Compare("==", Attr(name, _, False), Const(value)) | Compare(
             "==", Const(value), Attr(name, _, False)
         ):
-            return _lookup(name, frozenset((value,)))  # type: ignore[arg-type]
-        case Member(Attr(name, _, False), Const(frozenset() as values)):
-            return _lookup(name, values)
+            values = frozenset((value,))
+            return "leaf" if name == "share" else name, values  # type: ignore[return-value]
+        case Member(Attr(name, _, False), Const(frozenset() as several)):
+            return "leaf" if name == "share" else name, several
         case InShare(_, leaves):
-            return Lookup("leaf", leaves)
+            return "leaf", leaves
         case _:
             return None
-
-
-def _lookup(name: str, values: Values) -> Lookup | None:
-    attribute = "leaf" if name == "share" else name
-    return Lookup(attribute, values) if attribute in INDEXES else None

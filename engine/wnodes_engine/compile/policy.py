@@ -14,16 +14,19 @@ from wnodes_engine.core.policy import CompiledPolicy, RoomTests
 def compile_policy(checked: CheckedPolicy) -> CompiledPolicy:
     """One specialised module for one policy, loaded and ready to decide."""
     planned = plan(checked)
-    source = ModuleWriter(checked, planned).source()
+    writer = ModuleWriter(checked, planned)
+    source = writer.source()
     filename = f"<policy {checked.name} {checked.digest[:12]}>"
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
     module: dict[str, Any] = {"__name__": f"wnodes_policy_{checked.digest[:12]}"}
     exec(compile(source, filename, "exec"), module)  # noqa: S102 - our own text, from a checked policy
+    module |= writer.values
+    module |= {table.name: table.load(module) for table in writer.tables}
     return CompiledPolicy(
         checked=checked,
         admit=module["admit"],
         bounds=module["bounds"],
-        routes=module["ROUTES"],
+        routes=writer.routes.load(module),
         room=tuple(RoomTests(*tests) for tests in module["ROOM"]),
         meters=planned.meters,
         tracks_hs23=planned.tracks_hs23,

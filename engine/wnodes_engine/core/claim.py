@@ -7,7 +7,10 @@ them all for that pass.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec.structs import replace
 
 from wnodes_engine.core.farm import Part
 
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
     from wnodes_engine.core.meters import MeterSpec
 
 
-class Claim(NamedTuple):
+class Claim(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     """What an admitted request would hold, whom it is charged to, and how it is carried out.
 
     `parts` are those that it would begin with, the `least` of them, or, once it runs, those that it got;
@@ -62,7 +65,8 @@ def with_parts(claim: Claim, parts: int, meters: Sequence[MeterSpec]) -> Claim:
     had = claim.parts
     if parts == had:
         return claim
-    return claim._replace(
+    return replace(
+        claim,
         parts=parts,
         asks=asks_of(claim, parts),
         meters=tuple(

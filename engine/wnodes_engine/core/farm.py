@@ -11,7 +11,9 @@ import heapq
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator, Sequence
 from operator import itemgetter
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 from wnodes_engine.core.tree import Amounts
 from wnodes_engine.values import Node
@@ -27,7 +29,7 @@ Free = tuple[int, int, int, int]
 """What is free on a node: cores, memory, GPUs, disk; below 0 where more is held than there is."""
 
 
-class Part(NamedTuple):
+class Part(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     """What one part of a request takes on its node."""
 
     cores: int
@@ -252,13 +254,13 @@ _LAST: Final = itemgetter(3)
 def fit(part: Part, cores: int, memory: int, gpus: int, disk: int) -> int:
     """How many parts fit into so much; a part that takes nothing at all fits without end, as 2^30."""
     # Written out: reservations ask this hundreds of times a pass.
-    times = cores // part[0] if part[0] else 1 << 30
-    if part[1] and memory // part[1] < times:
-        times = memory // part[1]
-    if part[2] and gpus // part[2] < times:
-        times = gpus // part[2]
-    if part[3] and disk // part[3] < times:
-        times = disk // part[3]
+    times = cores // part.cores if part.cores else 1 << 30
+    if part.memory and memory // part.memory < times:
+        times = memory // part.memory
+    if part.gpus and gpus // part.gpus < times:
+        times = gpus // part.gpus
+    if part.disk and disk // part.disk < times:
+        times = disk // part.disk
     return times if times > 0 else 0
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from msgspec.structs import replace
+
 from wnodes_engine.core.claim import Claim, with_parts
 from wnodes_engine.core.farm import Where
 from wnodes_engine.core.ledger import Ledger
@@ -37,7 +39,7 @@ def nodes_now(ledger: Ledger, claim: Claim, now: int) -> Where | None:
 
 def _kept_out(ledger: Ledger, claim: Claim, now: int) -> bool:
     """Whether the quotas for nodes keep a claim out that finds no place: now, or even of an empty farm."""
-    if place(ledger, claim._replace(placed=()), now) is not None:
+    if place(ledger, replace(claim, placed=()), now) is not None:
         return True
     if room_when_empty(ledger, claim, allowances_of(ledger, claim)) == claim.parts:
         return False

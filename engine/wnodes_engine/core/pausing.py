@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from msgspec.structs import replace
+
 from wnodes_engine.core.claim import Claim
 from wnodes_engine.core.farm import Part
 from wnodes_engine.core.ledger import HS23, Allocation
@@ -22,7 +24,8 @@ _COUNTED: Final = frozenset({"cores", "gpus", "hs23"})
 
 def working(claim: Claim) -> Claim:
     """What a claim works with: its cores and GPUs."""
-    return claim._replace(
+    return replace(
+        claim,
         part=Part(claim.part.cores, 0, claim.part.gpus, 0),
         asks=tuple(ask for ask in claim.asks if ask[0] in _WORKING),
     )
@@ -31,7 +34,8 @@ def working(claim: Claim) -> Claim:
 def kept(policy: CompiledPolicy, claim: Claim) -> Claim:
     """What is held while it is suspended: all but what it works with, in quotas too."""
     meters = policy.meters
-    return claim._replace(
+    return replace(
+        claim,
         part=Part(0, claim.part.memory, 0, claim.part.disk),
         asks=tuple(ask for ask in claim.asks if ask[0] not in _WORKING),
         meters=tuple(entry for entry in claim.meters if meters[entry[0]].resource not in _COUNTED),
@@ -42,7 +46,8 @@ def kept(policy: CompiledPolicy, claim: Claim) -> Claim:
 def _missing(policy: CompiledPolicy, claim: Claim) -> Claim:
     """What has to be there for it to go on."""
     meters = policy.meters
-    return working(claim)._replace(
+    return replace(
+        working(claim),
         meters=tuple(entry for entry in claim.meters if meters[entry[0]].resource in _COUNTED),
         placed=tuple(entry for entry in claim.placed if meters[entry[0]].resource in _COUNTED),
     )

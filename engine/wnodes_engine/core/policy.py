@@ -61,8 +61,7 @@ class CompiledPolicy:
     """What the compiler makes of a checked policy.
 
     `bounds` evaluates the limit of every meter for a farm, `routes` fill in the names of each route, `room`
-    has what each rule that makes room asks,
-    `source` is the generated module's text.
+    has what each rule that makes room asks, `source` is the generated module's text, without its tables.
     """
 
     checked: CheckedPolicy

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from msgspec.structs import astuple
+
 from wnodes_engine.core.farm import Free, Where, fit, more
 from wnodes_engine.core.ledger import HS23, Allocation
 from wnodes_engine.core.room import Given
@@ -134,4 +136,4 @@ def _node_is_due(state: State, pledge: Pledge, node: int, parts: int) -> bool:
         for at, count in victim.where:
             if at == node and victim.given is not None:
                 left = more(left, victim.given.part, -count)
-    return all(amount >= 0 for amount, asked in zip(left, part, strict=True) if asked)
+    return all(amount >= 0 for amount, asked in zip(left, astuple(part), strict=True) if asked)

@@ -7,6 +7,8 @@ import traceback
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
+from msgspec.structs import astuple, replace
+
 from wnodes_engine.check.checked import UNLIMITED, Quota
 from wnodes_engine.core.claim import Claim
 from wnodes_engine.core.farm import Part, Where
@@ -26,17 +28,19 @@ if TYPE_CHECKING:
     from wnodes_engine.core.state import State
 
 _HOUR: Final = 3600
-_PLACE: Final = re.compile(r"# (.+):(\d+)$")
-"""Where a line of the compiled policy comes from."""
+_PLACE: Final = re.compile(r"(.+):(\d+)")
+"""Where a rule of the compiled policy comes from."""
 
 
 def refused_by_error(policy: CompiledPolicy, error: Exception) -> Reason:
     """A rule could not be evaluated: most often it reads what the request does not have."""
     file, line = "", 0
     lines = policy.source.splitlines()
-    for frame in traceback.extract_tb(error.__traceback__):
-        if frame.filename.startswith("<policy ") and frame.lineno:
-            place = _PLACE.search(lines[frame.lineno - 1])
+    for frame, number in traceback.walk_tb(error.__traceback__):
+        if frame.f_code.co_filename.startswith("<policy "):
+            # What is looked up is given its place; what is written in line has it as a comment.
+            comment = lines[number - 1].rpartition("  # ")[2]
+            place = _PLACE.fullmatch(frame.f_locals.get("at") or comment)
             if place is not None:
                 file, line = place[1], int(place[2])
     message = "a rule of the policy reads something that this request does not have"
@@ -210,7 +214,7 @@ def _parts(claim: Claim) -> str:
 def _so_many(part: Part, parts: int) -> str:
     each = ", ".join(
         amount(name, value)
-        for name, value in zip(("cores", "memory", "gpus", "disk"), part, strict=True)
+        for name, value in zip(("cores", "memory", "gpus", "disk"), astuple(part), strict=True)
         if value
     )
     return each if parts == 1 else f"{parts} × ({each})"
@@ -303,11 +307,11 @@ def _share_full(state: State, claim: Claim, where: Where | None) -> list[Reason]
 
 def _no_node(state: State, claim: Claim, now: int) -> Reason:
     room = 0 if claim.parts == 1 and not claim.placed else count_room(state, claim, now)
-    if meets_downtime(state, claim, now) and place(state, claim._replace(walltime=0), now) is not None:
+    if meets_downtime(state, claim, now) and place(state, replace(claim, walltime=0), now) is not None:
         message = f"the nodes with room go down before its walltime, {duration(claim.walltime)}, is over"
-    elif state.closings and place(state, claim._replace(walltime=-now), now) is not None:  # at no time at all
+    elif state.closings and place(state, replace(claim, walltime=-now), now) is not None:  # at no time at all
         message = "the nodes with room are in a downtime"
-    elif claim.placed and place(state, claim._replace(placed=()), now) is not None:
+    elif claim.placed and place(state, replace(claim, placed=()), now) is not None:
         message = f"the quotas for its nodes leave room for {room} of {_parts(claim)}"
     elif claim.parts == 1:
         message = f"no node that may take it has {_parts(claim)} free now"

@@ -12,6 +12,8 @@ from collections.abc import Callable, Container, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from msgspec.structs import replace
+
 from wnodes_engine.check.checked import Preempt
 from wnodes_engine.core.averages import TICK
 from wnodes_engine.core.claim import Claim, priority_at
@@ -102,7 +104,7 @@ class _Attempt:
         self.now = now
         self.waited = waited
         self.priority = priority
-        self.lasting = claim._replace(walltime=claim.walltime + rule.taking.after)
+        self.lasting = replace(claim, walltime=claim.walltime + rule.taking.after)
         """The claim until the latest end that it may come to."""
         self.promised = [r for r in promised if now + self.lasting.walltime > r.start]
         self.room = Room(state, self.lasting, now, frozenset().union(*(r.nodes() for r in self.promised)))
