@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from wnodes_engine.core.claim import Claim
 from wnodes_engine.core.farm import Where
 from wnodes_engine.core.fitting import has_room, held_back, widest
-from wnodes_engine.core.limits import over_quota, placed_over, share_full
+from wnodes_engine.core.limits import HOUR, QuotaState, exceeded, over_quota, placed_over, share_full
 from wnodes_engine.core.placement import place
 from wnodes_engine.core.policy import Refusal
 from wnodes_engine.core.reasons import denials, leaving, refused_by_error, waits
@@ -20,6 +20,9 @@ from wnodes_engine.values import Decision, Outcome, Reason, Request, Route
 if TYPE_CHECKING:
     from wnodes_engine.core.promises import Pledge
     from wnodes_engine.core.state import State
+
+# An enumeration is slow to ask in Python 3.11.
+_START, _WAIT, _DENY, _PREEMPT = Outcome.START, Outcome.WAIT, Outcome.DENY, Outcome.PREEMPT
 
 
 def decide(state: State, request: Request, now: int) -> Decision:
@@ -34,25 +37,22 @@ def decide(state: State, request: Request, now: int) -> Decision:
         return _promised(state, request, state.pledges[request.id], now)
     waiter = state.waiters.get(request.id)
     if waiter is not None:
-        return _limits(state, request, waiter.claim, now)
+        return _limits(state, request, waiter.claim, now, admitted=True)
     claim, refusals = admit(state, request)
-    if isinstance(refusals, Reason):
-        return refuse(state, claim, request, (refusals,))
     if claim is None or refusals is not None or waiting_quota_full(state, claim) or beyond_most(state, claim):
-        reasons = denials(state, claim, refusals or [], now)
-        return refuse(state, claim, request, reasons)
-    decision = _limits(state, request, claim, now)
-    if decision.outcome is Outcome.WAIT and not may_wait(state, claim, now):
-        reasons = denials(state, claim, [], now)
-        if reasons:
-            return refuse(state, claim, request, reasons)
-    return decision
+        return refuse(state, claim, request, denied_for(state, claim, refusals, now))
+    return _limits(state, request, claim, now, admitted=False)
 
 
-def _limits(state: State, request: Request, claim: Claim, now: int) -> Decision:
-    """Whether an admitted request starts or waits."""
+def _limits(state: State, request: Request, claim: Claim, now: int, *, admitted: bool) -> Decision:
+    """Whether a request that no rule refuses starts or waits; one not yet `admitted` may be denied still.
+
+    Every limit is looked at once, both to decide and to tell why not.
+    """
+    over = exceeded(state, claim, now)
+    full = share_full(state, claim)
     where = place(state, claim, now)
-    if where is not None and not out_of_limits(state, claim, where, now):
+    if where is not None and not over and not full and not placed_over(state, claim, where):
         found = in_turn(state, request, claim, where, now)
         if found is not None:
             if claim.most > claim.parts:
@@ -62,12 +62,16 @@ def _limits(state: State, request: Request, claim: Claim, now: int) -> Decision:
                 )
             return started(state, request, claim, found)
     plan = _making_room(state, request, claim, now) if claim.leaf in state.rules_for else None
+    if plan is None and not admitted and may_be_denied(state, claim, over):
+        reasons = denials(state, claim, [], now)
+        if reasons:
+            return refuse(state, claim, request, reasons)
     decision = Decision(
-        Outcome.WAIT,
-        state.policy.digest,
+        _WAIT,
+        state.policy.checked.digest,
         state.tree.shares[claim.leaf].path,
         route(state, request, claim),
-        reasons=waits(state, claim, request, where, now),
+        reasons=waits(state, claim, request, over, full, where, now),
     )
     if plan is None:
         return decision
@@ -91,8 +95,8 @@ def _promised(state: State, request: Request, pledge: Pledge, now: int) -> Decis
     """Room has been made: it waits for its victims to leave."""
     claim = pledge.waiter.claim
     decision = Decision(
-        Outcome.PREEMPT,
-        state.policy.digest,
+        _PREEMPT,
+        state.policy.checked.digest,
         state.tree.shares[claim.leaf].path,
         route(state, request, claim),
         reasons=(leaving(state, pledge, now),),
@@ -104,7 +108,7 @@ def _preempting(state: State, decision: Decision, where: Where, victims: list[st
     placement = state.placement(where)
     return replace(
         decision,
-        outcome=Outcome.PREEMPT,
+        outcome=_PREEMPT,
         node=placement[0].node,
         placement=placement,
         victims=tuple(victims),
@@ -120,15 +124,16 @@ def submit(state: State, request: Request, now: int) -> Decision:
         raise ValueError(f"there is a request {request.id} already")
     state.advance(now)
     claim, refusals = admit(state, request)
-    if isinstance(refusals, Reason):
-        return refuse(state, claim, request, (refusals,))
     if claim is None or refusals is not None or not may_wait(state, claim, now):
-        reasons = denials(state, claim, refusals or [], now)
+        reasons = denied_for(state, claim, refusals, now)
         if reasons or claim is None:
             return refuse(state, claim, request, reasons)
     state.enqueue(request, claim)
     return Decision(
-        Outcome.WAIT, state.policy.digest, state.tree.shares[claim.leaf].path, route(state, request, claim)
+        _WAIT,
+        state.policy.checked.digest,
+        state.tree.shares[claim.leaf].path,
+        route(state, request, claim),
     )
 
 
@@ -140,21 +145,33 @@ def admit(state: State, request: Request) -> tuple[Claim | None, list[Refusal] |
         return None, refused_by_error(state.policy, error)
 
 
-def out_of_limits(state: State, claim: Claim, where: Where, now: int) -> bool:
-    """Whether a quota or the share has no room for the claim on these nodes."""
-    return share_full(state, claim) or over_quota(state, claim, now) or placed_over(state, claim, where)
+def denied_for(
+    state: State, claim: Claim | None, refusals: list[Refusal] | Reason | None, now: int
+) -> tuple[Reason, ...]:
+    """Every reason that denies what the rules have said this of."""
+    if isinstance(refusals, Reason):
+        return (refusals,)
+    return denials(state, claim, refusals or [], now)
 
 
 def may_wait(state: State, claim: Claim, now: int) -> bool:
     """Whether it is plain that nothing denies the claim; if it is not, all reasons have to be looked at."""
     return not (
-        claim.placed
-        or over_quota(state, claim, now)
-        or waiting_quota_full(state, claim)
-        or state.policy.tracks_hs23
-        or state.room_when_empty(claim) < claim.parts
+        waiting_quota_full(state, claim)
         or beyond_most(state, claim)
+        or may_be_denied(state, claim, exceeded(state, claim, now))
     )
+
+
+def may_be_denied(state: State, claim: Claim, over: list[QuotaState]) -> bool:
+    """Whether some limit may deny a claim that exceeds these quotas: what it asks alone, a node's size."""
+    for meter, _, _, asked, _ in over:
+        spec, ever = state.policy.meters[meter], state.ever_bounds[meter]
+        if spec.quota is None or spec.quota.denies or asked > (ever * HOUR if spec.window else ever):
+            return True
+    if claim.placed or state.policy.tracks_hs23:
+        return True
+    return state.room_when_empty(claim) < claim.parts
 
 
 def waiting_quota_full(state: State, claim: Claim) -> bool:
@@ -192,7 +209,9 @@ def others_reservations(state: State, claim: Claim, now: int) -> list[Reservatio
 def _with_more(state: State, claim: Claim, beside: list[Reservation], now: int) -> Where | None:
     """Where a claim could start with so many parts, without delaying anybody; None if it could not."""
     where = place(state, claim, now)
-    if where is None or out_of_limits(state, claim, where, now):
+    if where is None or share_full(state, claim) or over_quota(state, claim, now):
+        return None
+    if placed_over(state, claim, where):
         return None
     return place_beside(state, claim, where, beside, now) if beside else where
 
@@ -201,8 +220,8 @@ def started(state: State, request: Request, claim: Claim, where: Where) -> Decis
     """The decision that starts a request on these nodes."""
     placement = state.placement(where)
     return Decision(
-        Outcome.START,
-        state.policy.digest,
+        _START,
+        state.policy.checked.digest,
         state.tree.shares[claim.leaf].path,
         route(state, request, claim),
         placement[0].node,
@@ -214,7 +233,7 @@ def refuse(state: State, claim: Claim | None, request: Request, reasons: tuple[R
     """The decision that denies, with its reasons."""
     share = state.tree.shares[claim.leaf].path if claim is not None else None
     way = route(state, request, claim) if claim is not None else None
-    return Decision(Outcome.DENY, state.policy.digest, share, way, reasons=reasons)
+    return Decision(_DENY, state.policy.checked.digest, share, way, reasons=reasons)
 
 
 def route(state: State, request: Request, claim: Claim) -> Route | None:

@@ -179,15 +179,19 @@ class Farm:
 
     def _tightest_in(self, row: _Row, part: Part) -> int:
         rows, wanted = row.rows(part.cores, part.memory), -(part.memory << _NAME_BITS)
+        cells = row.cells
         while rows:
             low = rows & -rows
-            cell = row.cells[low.bit_length() - 1]
-            at = bisect_right(cell, wanted) - 1
-            while at >= 0:
-                node = -cell[at] & _NAME_MASK
-                if self.disk[node] >= part.disk or not part.disk:
-                    return node
-                at -= 1
+            cell = cells[low.bit_length() - 1]
+            if cell[0] <= wanted:  # its largest memory is enough: where memory is short, few are
+                at = bisect_right(cell, wanted) - 1
+                if not part.disk:
+                    return -cell[at] & _NAME_MASK
+                while at >= 0:
+                    node = -cell[at] & _NAME_MASK
+                    if self.disk[node] >= part.disk:
+                        return node
+                    at -= 1
             rows ^= low
         return -1
 

@@ -331,7 +331,10 @@ class Ledger:
     def placement(self, where: Where) -> tuple[Placement, ...]:
         """A placement by the nodes' names."""
         names = self.farm.names
-        return tuple(Placement(names[node], parts) for node, parts in where)
+        if len(where) == 1:
+            ((node, parts),) = where
+            return (Placement(names[node], parts),)
+        return tuple([Placement(names[node], parts) for node, parts in where])
 
 
 def _same_but_up(one: Node, other: Node) -> bool:

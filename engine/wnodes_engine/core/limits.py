@@ -2,18 +2,49 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
+from typing import Final
+
 from wnodes_engine.core.claim import Claim
 from wnodes_engine.core.farm import Where
 from wnodes_engine.core.ledger import HS23, Ledger
 from wnodes_engine.core.meters import Hours
 from wnodes_engine.core.tree import ShareTree
 
-_HOUR = 3600
+HOUR: Final = 3600
+"""Bounds on use over time are in hours, use in seconds."""
+BY_METER: Final = itemgetter(0)
+"""Sorts quotas in the policy's order."""
+
+
+QuotaState = tuple[int, str | int, int, int, int]
+"""(meter, key, held, asked, bound) of a quota that counts a claim; in seconds for use over time."""
 
 
 def over_quota(ledger: Ledger, claim: Claim, now: int) -> bool:
     """Whether some quota has no room for the claim now (those that depend on its nodes aside)."""
     return holding_back(ledger, claim) is not None or over_hours(ledger, claim, now)
+
+
+def exceeded(ledger: Ledger, claim: Claim, now: int) -> list[QuotaState]:
+    """The quotas that have no room for the claim now (those that depend on its nodes aside), in order."""
+    meters, bounds = ledger.meters, ledger.bounds
+    over: list[QuotaState] = []
+    for meter, key, asked in claim.meters:
+        held = meters[meter].get(key, 0)
+        bound = bounds[meter]
+        if held + asked > bound:
+            over.append((meter, key, held, asked, bound))
+    if claim.hours:
+        cores, walltime = claim.part.cores * claim.parts, claim.walltime
+        for meter, key in claim.hours:
+            hours: Hours = meters[meter]
+            held, asked = hours.held(key, now), hours.commitment(cores, walltime)
+            bound = bounds[meter] * HOUR
+            if held + asked > bound:
+                over.append((meter, key, held, asked, bound))
+                over.sort(key=BY_METER)
+    return over
 
 
 def holding_back(ledger: Ledger, claim: Claim) -> tuple[int, str | int, int] | None:
@@ -28,17 +59,12 @@ def holding_back(ledger: Ledger, claim: Claim) -> tuple[int, str | int, int] | N
 
 def over_hours(ledger: Ledger, claim: Claim, now: int) -> bool:
     """Whether some quota on use over time has no room for the claim now."""
+    cores = claim.part.cores * claim.parts
     for meter, key in claim.hours:
-        asked = hours_asked(ledger, claim, meter)
-        if ledger.meters[meter].held(key, now) + asked > ledger.bounds[meter] * _HOUR:
+        hours: Hours = ledger.meters[meter]
+        if hours.held(key, now) + hours.commitment(cores, claim.walltime) > ledger.bounds[meter] * HOUR:
             return True
     return False
-
-
-def hours_asked(ledger: Ledger, claim: Claim, meter: int) -> int:
-    """The core-seconds that the claim would commit against a quota on use over time."""
-    hours: Hours = ledger.meters[meter]
-    return hours.commitment(claim.part.cores * claim.parts, claim.walltime)
 
 
 def share_full(ledger: Ledger, claim: Claim) -> bool:
@@ -84,26 +110,34 @@ def least_hs23(ledger: Ledger, claim: Claim) -> int:
     return claim.part.cores * claim.parts * min(factors, default=0)
 
 
-def quota_states(
-    ledger: Ledger, claim: Claim, now: int, where: Where | None
-) -> list[tuple[int, str | int, int, int, int]]:
-    """(meter, key, held, asked, bound) of every quota that counts the claim, in its own unit."""
-    entries = [
+def quota_states(ledger: Ledger, claim: Claim, now: int, where: Where | None) -> list[QuotaState]:
+    """Every quota that counts the claim, in the policy's order."""
+    states: list[QuotaState] = [
         (meter, key, ledger.meters[meter].get(key, 0), ask, ledger.bounds[meter])
         for meter, key, ask in claim.meters
     ]
+    cores = claim.part.cores * claim.parts
     for meter, key in claim.hours:
-        held = ledger.meters[meter].held(key, now)
-        entries.append((meter, key, held, hours_asked(ledger, claim, meter), ledger.bounds[meter] * _HOUR))
+        hours: Hours = ledger.meters[meter]
+        asked = hours.commitment(cores, claim.walltime)
+        states.append((meter, key, hours.held(key, now), asked, ledger.bounds[meter] * HOUR))
+    if claim.placed:
+        states += placed_states(ledger, claim, where)
+    if claim.hours or claim.placed:
+        states.sort(key=BY_METER)
+    return states
+
+
+def placed_states(ledger: Ledger, claim: Claim, where: Where | None) -> list[QuotaState]:
+    """The quotas that depend on the claim's nodes; without nodes, by the least that it would take of them."""
+    states: list[QuotaState] = []
     for meter, key, amount in claim.placed:
         spec = ledger.policy.meters[meter]
-        on_nodes = spec.quota is not None and spec.quota.nodes is not None
         if where is not None:
             asked = ledger.placed_amount(meter, amount, where)
-        elif on_nodes:
+        elif spec.quota is not None and spec.quota.nodes is not None:
             asked = amount  # one part is the least that would have to go there
         else:
             asked = least_hs23(ledger, claim)
-        entries.append((meter, key, ledger.meters[meter].get(key, 0), asked, ledger.bounds[meter]))
-    entries.sort(key=lambda entry: entry[0])  # as the quotas are written
-    return entries
+        states.append((meter, key, ledger.meters[meter].get(key, 0), asked, ledger.bounds[meter]))
+    return states

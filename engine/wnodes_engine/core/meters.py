@@ -48,7 +48,7 @@ class Hours:
 
     def commitment(self, cores: int, walltime: int) -> int:
         """What a request commits when it starts: unlimited work commits the window's length."""
-        return cores * min(walltime, self.window)
+        return cores * (walltime if walltime < self.window else self.window)
 
     def held(self, key: Hashable, now: int) -> int:
         """Core-seconds that count against the key now."""

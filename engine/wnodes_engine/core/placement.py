@@ -19,7 +19,9 @@ def place(ledger: Ledger, claim: Claim, now: int, avoid: Container[int] = ()) ->
     second. Nodes in `avoid` are passed over, and those with a downtime before the claim's walltime ends.
     """
     farm, part = ledger.farm, claim.part
-    tiers = open_tiers(ledger, claim, now)
+    tiers: Tiers = ledger.tiers(claim.rules)
+    if ledger.policy.checked.downtimes:
+        tiers = open_tiers(ledger, claim, now)
     if claim.parts == 1 and not (claim.spread or claim.over >= 0 or avoid or claim.placed):
         for kinds in tiers:
             node = farm.tightest(part, kinds)

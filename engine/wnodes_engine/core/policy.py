@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wnodes_engine.check.checked import CheckedPolicy
 from wnodes_engine.core.claim import Claim
@@ -72,6 +72,8 @@ class CompiledPolicy:
     meters: tuple[MeterSpec, ...]
     tracks_hs23: bool
     source: str
+    words: dict[int, Any] = field(default_factory=dict, repr=False, compare=False)
+    """By meter: what reasons say of it, once it has been put together; see `reasons`."""
 
     @property
     def digest(self) -> str:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import re
 import traceback
-from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from msgspec.structs import astuple, replace
+from msgspec.structs import replace
 
-from wnodes_engine.check.checked import UNLIMITED, Quota
+from wnodes_engine.check.checked import UNLIMITED
 from wnodes_engine.core.claim import Claim
-from wnodes_engine.core.farm import Part, Where
+from wnodes_engine.core.farm import Where
 from wnodes_engine.core.ledger import HS23
-from wnodes_engine.core.limits import least_hs23, over_quota, quota_states, share_full
+from wnodes_engine.core.limits import BY_METER, HOUR, QuotaState, least_hs23, placed_states, quota_states
 from wnodes_engine.core.placement import count_room, meets_downtime, place
 from wnodes_engine.core.policy import Refusal, Refused
-from wnodes_engine.core.wording import amount, duration, size
+from wnodes_engine.core.wording import amount, duration, parts_of, size, wording
 from wnodes_engine.language.source import Span
 from wnodes_engine.language.vocabulary import RESOURCES
 from wnodes_engine.values import Code, Reason, Request
@@ -27,9 +27,12 @@ if TYPE_CHECKING:
     from wnodes_engine.core.promises import Pledge
     from wnodes_engine.core.state import State
 
-_HOUR: Final = 3600
 _PLACE: Final = re.compile(r"(.+):(\d+)")
 """Where a rule of the compiled policy comes from."""
+
+_SAID: Final = tuple(wording(resource) for resource in RESOURCES)
+
+_QUOTA, _SHARE, _NODE = Code.QUOTA, Code.SHARE, Code.NODE  # an enumeration is slow to ask in Python 3.11
 
 
 def refused_by_error(policy: CompiledPolicy, error: Exception) -> Reason:
@@ -61,7 +64,7 @@ def denials(state: State, claim: Claim | None, refusals: list[Refusal], now: int
             continue
         if spec.quota.nodes is not None and placed:
             continue  # its parts have gone elsewhere
-        ever = state.ever_bounds[meter] * (_HOUR if spec.window else 1)
+        ever = state.ever_bounds[meter] * (HOUR if spec.window else 1)
         if asked > ever and spec.quota.nodes is None:
             over.append((meter, _over(state, spec, key, 0, asked, ever, alone=_asks(claim))))
         elif held + asked > bound and spec.quota.denies:
@@ -74,14 +77,26 @@ def denials(state: State, claim: Claim | None, refusals: list[Refusal], now: int
     return (*reasons, *(reason for _, reason in over))
 
 
-def waits(state: State, claim: Claim, request: Request, where: Where | None, now: int) -> tuple[Reason, ...]:
-    """Every reason that makes an admitted request wait; `where` are the nodes that have room for it now."""
-    reasons = []
-    if claim.placed or over_quota(state, claim, now):
-        for meter, key, held, asked, bound in quota_states(state, claim, now, where):
-            if asked and held + asked > bound:
-                reasons.append(_over(state, state.policy.meters[meter], key, held, asked, bound))
-    if state.policy.tracks_hs23 or share_full(state, claim):
+def waits(
+    state: State,
+    claim: Claim,
+    request: Request,
+    over: list[QuotaState],
+    full: bool,
+    where: Where | None,
+    now: int,
+) -> tuple[Reason, ...]:
+    """Every reason that makes an admitted request wait.
+
+    `over` are the quotas that are exceeded, `full` tells whether its share is (hs23 aside), and `where` are
+    the nodes that have room for it now.
+    """
+    if claim.placed:
+        of_nodes = placed_states(state, claim, where)
+        over = sorted(over + [at for at in of_nodes if at[3] and at[2] + at[3] > at[4]], key=BY_METER)
+    meters = state.policy.meters
+    reasons = [_over(state, meters[at[0]], at[1], at[2], at[3], at[4]) for at in over]
+    if full or state.policy.tracks_hs23:
         reasons += _share_full(state, claim, where)
     if where is None:
         reasons.append(_no_node(state, claim, now))
@@ -206,102 +221,110 @@ def _asks(claim: Claim) -> str:
 
 def _parts(claim: Claim) -> str:
     """The parts that it would begin with."""
-    told = _so_many(claim.part, claim.parts)
+    told = parts_of(claim.part, claim.parts)
     return told if claim.parts in (1, claim.most) else f"at least {told}"
 
 
-@lru_cache(maxsize=4096)
-def _so_many(part: Part, parts: int) -> str:
-    each = ", ".join(
-        amount(name, value)
-        for name, value in zip(("cores", "memory", "gpus", "disk"), astuple(part), strict=True)
-        if value
+class _Words(NamedTuple):
+    """What reasons say of one meter at one bound, whoever is over it."""
+
+    bound: int
+    """In the meter's own unit, as `limit` and `rule` name it."""
+    limit: str
+    rule: str
+    """The ceiling as the policy has it, without the share and the conditions that it is for."""
+    said: Callable[[int], str]
+    """How an amount is said."""
+    told: Callable[[int], str]
+    """How it is said where its unit is plain."""
+    much: str
+    whom: str
+    """What comes before the key, or all of it where `keyed` is False."""
+    keyed: bool
+    file: str
+    line: int
+
+
+def _words(state: State, spec: MeterSpec, bound: int) -> _Words:
+    """The words for a meter; those for its last bound are kept."""
+    words: _Words | None = state.policy.words.get(spec.index)
+    if words is None or words.bound != bound:
+        words = state.policy.words[spec.index] = _put_together(state, spec, bound)
+    return words
+
+
+def _put_together(state: State, spec: MeterSpec, bound: int) -> _Words:
+    quota, resource = spec.quota, spec.resource
+    if quota is None or spec.ceiling is None:
+        raise ValueError(f"meter {spec.index} belongs to no quota")
+    whom, keyed = f"{quota.key} ", True
+    if quota.nodes is not None:
+        whom, keyed = "its group of nodes", False
+        named = ", ".join(f'"{pattern}"' for pattern in quota.nodes.patterns)
+        having = ", ".join(f'"{name}"' for name in quota.nodes.properties)
+        counted = f"nodes {named or 'all'}{f' with {having}' if having else ''}"
+    elif quota.value is None:
+        counted = f"each {quota.key}"
+    elif isinstance(quota.value, int):
+        counted = f"share {state.tree.shares[quota.value].path}"
+    else:
+        counted = f'{quota.key} "{quota.value}"'
+    said = wording(resource)
+    measured = resource in ("memory", "disk", "hs23")
+    per = f" per {duration(spec.window)}" if spec.window else ""
+    most = size(bound) if resource in ("memory", "disk") else f"{bound}"
+    return _Words(
+        bound,
+        f"{said(bound)}{per}",
+        f"quota for {counted}: {resource} <= {most}{per}",
+        said,
+        said if measured else str,
+        "much" if measured else "many",
+        whom,
+        keyed,
+        spec.ceiling.span.path,
+        spec.ceiling.span.line,
     )
-    return each if parts == 1 else f"{parts} × ({each})"
 
 
 def _over(
     state: State, spec: MeterSpec, key: str | int, held: int, asked: int, bound: int, *, alone: str = ""
 ) -> Reason:
     """Why a quota stops it; `alone` says that it asks too much by itself."""
-    quota = spec.quota
-    if quota is None or spec.ceiling is None:
-        raise ValueError(f"meter {spec.index} belongs to no quota")
     short = held + asked - bound
     if spec.window:
-        held, asked, bound, short = (-(-value // _HOUR) for value in (held, asked, bound, short))
-    if quota.nodes is not None:
-        whom = "its group of nodes"
-    elif quota.key == "share" and isinstance(key, int):
-        whom = f"share {state.tree.shares[key].path}"
-    else:
-        whom = f"{quota.key} {key}"
-    resource = spec.resource
-    limit = amount(resource, bound) + (f" per {duration(spec.window)}" if spec.window else "")
+        held, asked, bound, short = (-(-value // HOUR) for value in (held, asked, bound, short))
+    _, limit, rule, said, told, much, whom, keyed, file, line = _words(state, spec, bound)
+    name: str | int = key if keyed else ""
+    if not isinstance(name, str):
+        name = state.tree.shares[name].path
     if alone:
-        message = f"{alone} {amount(resource, asked)} by itself, {whom} may have {limit}"
+        message = f"{alone} {said(asked)} by itself, {whom}{name} may have {limit}"
+        held = asked
     else:
-        message = f"{whom} has {held} of {limit}; {asked} more would be {amount(resource, short)} too many"
-        if resource in ("memory", "disk", "hs23"):
-            message = (
-                f"{whom} has {amount(resource, held)} of {limit}; "
-                f"{amount(resource, asked)} more would be {amount(resource, short)} too much"
-            )
-    return _at(
-        Code.QUOTA,
-        message,
-        _quota_as_written(state, quota, spec, bound),
-        spec.ceiling.span,
-        resource=resource,
-        limit=bound,
-        current=asked if alone else held,
-        short=short,
-    )
-
-
-def _quota_as_written(state: State, quota: Quota, spec: MeterSpec, bound: int) -> str:
-    """The ceiling as the policy has it, without the share and the conditions that it is for."""
-    if quota.nodes is not None:
-        named = ", ".join(f'"{pattern}"' for pattern in quota.nodes.patterns)
-        having = ", ".join(f'"{name}"' for name in quota.nodes.properties)
-        whom = f"nodes {named or 'all'}{f' with {having}' if having else ''}"
-    elif quota.value is None:
-        whom = f"each {quota.key}"
-    elif isinstance(quota.value, int):
-        whom = f"share {state.tree.shares[quota.value].path}"
-    else:
-        whom = f'{quota.key} "{quota.value}"'
-    most = size(bound) if spec.resource in ("memory", "disk") else f"{bound}"
-    return (
-        f"quota for {whom}: {spec.resource} <= {most}{f' per {duration(spec.window)}' if spec.window else ''}"
-    )
+        message = (
+            f"{whom}{name} has {told(held)} of {limit}; {told(asked)} more would be {said(short)} too {much}"
+        )
+    return Reason(_QUOTA, message, rule, file, line, spec.resource, bound, held, short)
 
 
 def _share_full(state: State, claim: Claim, where: Where | None) -> list[Reason]:
-    asks = claim.asks
+    tree, leaf, asks = state.tree, claim.leaf, claim.asks
     if state.policy.tracks_hs23:
         hs23 = least_hs23(state, claim) if where is None else state.hs23(claim, where)
         asks = (*asks, (HS23, hs23))
-    share = state.tree.shares[claim.leaf]
     reasons = []
     for resource, ask in asks:
-        free = state.tree.free(claim.leaf, resource)
+        free = tree.free(leaf, resource)
         if ask > free:
-            name = RESOURCES[resource]
-            held = state.tree.held[resource][claim.leaf]
-            reasons.append(
-                _at(
-                    Code.SHARE,
-                    f"{share.path} has {amount(name, max(0, free))} left to give, all that it may borrow "
-                    f"included; this {_asks(claim)} {amount(name, ask)}",
-                    f"share {share.path}",
-                    share.span,
-                    resource=name,
-                    limit=held + free,
-                    current=held,
-                    short=ask - free,
-                )
+            share, said = tree.shares[leaf], _SAID[resource]
+            path, span, name, held = share.path, share.span, RESOURCES[resource], tree.held[resource][leaf]
+            message = (
+                f"{path} has {said(free if free > 0 else 0)} left to give, all that it may borrow included; "
+                f"this {_asks(claim)} {said(ask)}"
             )
+            rule, limit, short = f"share {path}", held + free, ask - free
+            reasons.append(Reason(_SHARE, message, rule, span.path, span.line, name, limit, held, short))
     return reasons
 
 
@@ -319,7 +342,7 @@ def _no_node(state: State, claim: Claim, now: int) -> Reason:
         message = f"none of {groups} has room for more than {room} of {_parts(claim)} now"
     else:
         message = f"the nodes that may take it have room for {room} of {_parts(claim)} now"
-    return _short_of_parts(Code.NODE, message, room, claim.parts)
+    return _short_of_parts(_NODE, message, room, claim.parts)
 
 
 def _one_of(state: State, claim: Claim) -> str | None:
@@ -329,4 +352,4 @@ def _one_of(state: State, claim: Claim) -> str | None:
 
 
 def _short_of_parts(code: Code, message: str, room: int, wanted: int) -> Reason:
-    return Reason(code, message, resource="parts", limit=room, current=wanted, short=wanted - room)
+    return Reason(code, message, "", "", 0, "parts", room, wanted, wanted - room)
