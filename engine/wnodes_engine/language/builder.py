@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Final
 
-from lark import Token, v_args
+from lark import Token
 from msgspec.structs import replace
 
 from wnodes_engine.findings import Note
@@ -46,7 +46,6 @@ class Clause:
     span: Span
 
 
-@v_args(inline=True)
 class Builder(ExpressionBuilder):
     """Makes the statements, and the policy of them all."""
 

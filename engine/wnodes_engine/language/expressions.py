@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from lark import Token, Transformer, v_args
+from lark import Token
 from msgspec.structs import replace
 
 from wnodes_engine.findings import Finding, Note
@@ -25,12 +25,10 @@ def token_span(path: str, token: Any) -> Span:
     )
 
 
-@v_args(inline=True)
-class ExpressionBuilder(Transformer[Token, Any]):
+class ExpressionBuilder:
     """Makes the expressions of one source at a time; `open` says which."""
 
     def __init__(self) -> None:
-        super().__init__()
         self.open("")
 
     def open(self, path: str) -> None:

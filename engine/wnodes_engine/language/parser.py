@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
@@ -15,6 +16,7 @@ from wnodes_engine.findings import Finding, in_order
 from wnodes_engine.language import tables
 from wnodes_engine.language.builder import Builder
 from wnodes_engine.language.expressions import token_span
+from wnodes_engine.language.quick import QuickParser, UnsoundError
 from wnodes_engine.language.source import Source, span_at
 from wnodes_engine.language.syntax import Policy
 
@@ -44,9 +46,10 @@ _lock: Final = Lock()
 
 
 @lru_cache(maxsize=1)
-def _parser() -> tuple[Lark, Builder]:
+def _parser() -> tuple[QuickParser, Lark, Builder]:
     builder = Builder()
-    return tables.load(builder), builder
+    lark = tables.load(builder)
+    return QuickParser(lark, tables.Bounds().process), lark, builder
 
 
 def parse(source: Source) -> ParseResult:
@@ -62,7 +65,10 @@ def parse(source: Source) -> ParseResult:
 
 
 def _read(source: Source) -> tuple[Policy | None, list[Finding]]:
-    lark, builder = _parser()
+    quick, lark, builder = _parser()
+    builder.open(source.path)
+    with suppress(UnsoundError):
+        return cast("Policy", quick.parse(source.text)), builder.findings
     builder.open(source.path)
     try:
         return cast("Policy", lark.parse(source.text)), builder.findings

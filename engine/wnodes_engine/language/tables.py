@@ -7,10 +7,10 @@ this grammar and this lark are not used: then the parser is made from the gramma
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import lark
 from lark import Lark, Token, Transformer
@@ -55,29 +55,40 @@ class Bounds:
             yield token
 
 
-def make(transformer: Transformer[Token, Any] | None = None, *, strict: bool = False) -> Lark:
+class Methods:
+    """What a builder makes of each rule, in the form in which lark calls it: with a list of its pieces."""
+
+    def __init__(self, builder: object) -> None:
+        self._builder = builder
+
+    def __getattr__(self, rule: str) -> Callable[[list[Any]], Any]:
+        method = getattr(self._builder, rule)
+        return lambda pieces: method(*pieces)
+
+
+def make(builder: object | None = None, *, strict: bool = False) -> Lark:
     """The parser from the grammar; `strict` (which needs interegular) refuses every ambiguity."""
     return Lark(
         GRAMMAR.read_text(encoding="utf-8"),
         parser="lalr",
         lexer="basic",
-        transformer=transformer,
+        transformer=None if builder is None else cast("Transformer[Token, Any]", Methods(builder)),
         postlex=Bounds(),
         strict=strict,
     )
 
 
-def load(transformer: Transformer[Token, Any]) -> Lark:
+def load(builder: object) -> Lark:
     """The parser from its tables, or from the grammar where they do not fit."""
     try:
         with TABLES.open("rb") as file:
             if file.readline() == _heading():
                 # What Lark.load does, with a transformer inside the parser.
                 parser = Lark.__new__(Lark)
-                return parser._load(file, transformer=transformer, postlex=Bounds())  # noqa: SLF001
+                return parser._load(file, transformer=Methods(builder), postlex=Bounds())  # noqa: SLF001
     except OSError:
         pass
-    return make(transformer)
+    return make(builder)
 
 
 def tokens(parser: Lark, text: str) -> list[Token]:
