@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Callable, Iterator
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
 from wnodes_engine.check.checked import (
     And,
@@ -65,46 +65,49 @@ def gauge(name: str) -> tuple[str, str] | None:
     return scope, resource
 
 
-def children(expr: Expr) -> tuple[Expr, ...]:
-    """The operands of an expression."""
-    match expr:
-        case Not(operand):
-            return (operand,)
-        case And(operands) | Or(operands):
-            return operands
-        case Compare(_, left, right) | Member(left, right) | Arithmetic(_, left, right):
-            return (left, right)
-        case Match(_, left):
-            return (left,)
-        case _:
-            return ()
+_CHILDREN: Final[dict[type, Callable[[Any], tuple[Expr, ...]]]] = {
+    Not: lambda expr: (expr.operand,),
+    And: lambda expr: expr.operands,
+    Or: lambda expr: expr.operands,
+    Compare: lambda expr: (expr.left, expr.right),
+    Member: lambda expr: (expr.left, expr.right),
+    Arithmetic: lambda expr: (expr.left, expr.right),
+    Match: lambda expr: (expr.left,),
+}
+"""The operands of an expression, by its class: policies of thousands of rules are walked through by it."""
 
 
-def attributes(expr: Expr) -> Iterator[Attr | Has]:
+def parts(expr: Expr) -> list[Expr]:
+    """An expression and everything in it."""
+    found = [expr]
+    for part in found:
+        operands = _CHILDREN.get(type(part))
+        if operands is not None:
+            found += operands(part)
+    return found
+
+
+def attributes(expr: Expr) -> list[Attr | Has]:
     """Every attribute that an expression reads or asks for."""
-    if isinstance(expr, Attr | Has):
-        yield expr
-    for operand in children(expr):
-        yield from attributes(operand)
+    return [part for part in parts(expr) if isinstance(part, Attr | Has)]
 
 
-def variables(expr: Expr) -> Iterator[str]:
+def variables(expr: Expr) -> set[str]:
     """The local variables of `admit` that an expression's source reads; `s` is the state."""
-    match expr:
-        case Attr(name, _, site) | Has(name, site):
+    found: set[str] = set()
+    for part in parts(expr):
+        if isinstance(part, InShare):
+            found.add("leaf")
+        elif isinstance(part, Attr | Has):
+            name = part.name
             scope, dot, _ = name.partition(".")
-            if site:
-                yield local(name)
+            if part.site:
+                found.add(local(name))
             elif name in _FARM or (dot and scope in _SCOPES):
-                yield "s"
-                yield _SCOPES.get(scope, "leaf")
+                found |= {"s", _SCOPES.get(scope, "leaf")}
             else:
-                yield "leaf" if scope == "share" else scope
-        case InShare():
-            yield "leaf"
-        case _:
-            for operand in children(expr):
-                yield from variables(operand)
+                found.add("leaf" if scope == "share" else scope)
+    return found
 
 
 def local(name: str) -> str:
