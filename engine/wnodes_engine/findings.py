@@ -123,6 +123,7 @@ CODES: Final[dict[str, str]] = {
     "E193": "a value in the site's description that cannot be used",
     "E194": "a value in a farm, a state or a mapping that cannot be used",
     "E195": "a line of a job log that cannot be read",
+    "E196": "a line of a decision log that cannot be read",
     # What is allowed, and probably not meant.
     "W101": "a claim of the requester decides something that it should not",
     "W102": "a rule that never applies",

@@ -178,6 +178,30 @@ def load_site(path: str | Path) -> Site:
     )
 
 
+def bare_site(time_zone: str, attributes: tuple[SiteAttribute, ...]) -> Site:
+    """A site of which nothing is known but what a policy's meaning depends on."""
+    return Site(
+        path="",
+        name="",
+        time_zone=time_zone,
+        policy=None,
+        farm=None,
+        groups=None,
+        users=None,
+        projects=None,
+        roles=None,
+        queues=None,
+        accounts=None,
+        properties=None,
+        images=None,
+        flavours=None,
+        attributes=attributes,
+        backends={},
+        executors={},
+        daemon=Daemon(""),
+    )
+
+
 def _named_like(path: str | Path, file: Path) -> Path:
     """The shortest name of a file, without `..` in its midst; relative where `path` is."""
     try:

@@ -14,7 +14,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from wnodes_engine.language.source import Span
+from wnodes_engine.language.source import Source, Span
 from wnodes_engine.language.vocabulary import Trust, Type
 from wnodes_engine.values import Action
 
@@ -420,7 +420,7 @@ class CheckedPolicy(Struct, frozen=True, gc=False):
 
     `orders` maps each leaf to its order. `halflife` is the half-life, in seconds, of the averages that
     siblings are ordered by, per interior share. `digest` is the SHA-256 of the policy's texts, the
-    main file first, and of the site's own attributes and time zone.
+    main file first, and of the site's own attributes and time zone; `sources` are these texts.
     """
 
     name: str
@@ -443,6 +443,7 @@ class CheckedPolicy(Struct, frozen=True, gc=False):
     attributes: tuple[SiteAttribute, ...]
     time_zone: str
     digest: str
+    sources: tuple[Source, ...]
 
     @property
     def tracks_hs23(self) -> bool:

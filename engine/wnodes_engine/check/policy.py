@@ -128,6 +128,7 @@ class _Checker:
             attributes=self.site.attributes if self.site else (),
             time_zone=self.site.time_zone if self.site else "UTC",
             digest=self._digest(),
+            sources=tuple(self.sources),
         )  # fmt: skip
         self._totality(result, heading)
         self._contradictions(result)

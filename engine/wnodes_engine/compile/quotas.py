@@ -44,7 +44,7 @@ _PER_PART: Final = {
     "gpus": "gpus",
     "disk": "disk",
     "volumes": "volumes",
-    "machines": "(machines > 0)",
+    "machines": "(1 if machines else 0)",
     "hs23": "cores",
 }
 _VARIABLES: Final = PLAIN - {"flavour", "name", "tags"} | {

@@ -100,7 +100,8 @@ class Ledger:
         self.bounds: list[int] = []
         shares = policy.checked.shares
         self.time = LocalTime(0, "thu", 0)
-        self._minute = -1
+        self.minute = -1
+        """The minute since the epoch of which `time` is; below 0 before the first."""
         self._zone = ZoneInfo(policy.checked.time_zone)
         self.fresh_farm(nodes)
         self.up = self.farm.taking()
@@ -230,9 +231,9 @@ class Ledger:
     def advance(self, now: int) -> bool:
         """Let the local time be that of `now`; whether a window opened or closed."""
         minute = now // TICK
-        if minute == self._minute:
+        if minute == self.minute:
             return False
-        self._minute = minute
+        self.minute = minute
         before = self.time.open
         self.time = local_time(minute * TICK, self._zone, self.policy.checked.windows)
         if self.time.open == before:

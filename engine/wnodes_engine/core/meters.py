@@ -6,7 +6,7 @@ window, as sums over fixed buckets.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -44,31 +44,31 @@ class Hours:
         """`window` in seconds."""
         self.window = window
         self.length = max(1, window // BUCKETS)
-        self._accounts: dict[Hashable, _Use] = {}
+        self._accounts: dict[str | int, _Use] = {}
 
     def commitment(self, cores: int, walltime: int) -> int:
         """What a request commits when it starts: unlimited work commits the window's length."""
         return cores * (walltime if walltime < self.window else self.window)
 
-    def held(self, key: Hashable, now: int) -> int:
+    def held(self, key: str | int, now: int) -> int:
         """Core-seconds that count against the key now."""
         use = self._accounts.get(key)
         if use is None:
             return 0
-        first = self._first(now)
+        first = self.first(now)
         ended = use.ended
         if use.oldest < first:
             ended -= sum(amount for bucket, amount in use.buckets.items() if bucket < first)
         return ended + use.committed
 
-    def commit(self, key: Hashable, amount: int) -> None:
+    def commit(self, key: str | int, amount: int) -> None:
         """Running work takes on so many core-seconds, or, negative, gives them back."""
         self._use(key).committed += amount
 
-    def spend(self, key: Hashable, cores: int, begin: int, end: int) -> None:
+    def spend(self, key: str | int, cores: int, begin: int, end: int) -> None:
         """Work that held so many cores from `begin` to `end` has ended at `end`."""
         use = self._use(key)
-        first = self._first(end)
+        first = self.first(end)
         if use.oldest < first:
             use.forget(first)
         begin = max(begin, first * self.length)
@@ -78,11 +78,33 @@ class Hours:
             use.add(bucket, cores * (until - begin))
             begin = until
 
-    def _first(self, now: int) -> int:
+    def first(self, now: int) -> int:
         """The first bucket of which some part is still inside the window: (k+1)·length > now - window."""
         return (now - self.window) // self.length
 
-    def _use(self, key: Hashable) -> _Use:
+    def names(self) -> Iterable[str | int]:
+        """The keys of everybody who was ever counted."""
+        return self._accounts.keys()
+
+    def buckets(self, key: str | int) -> Mapping[int, int]:
+        """What has ended, in core-seconds by bucket; buckets out of the window may still be among them."""
+        use = self._accounts.get(key)
+        return use.buckets if use is not None else {}
+
+    def leaving(self, key: str | int, now: int) -> list[int]:
+        """The buckets that are out of the window by now: the next `spend` forgets them."""
+        use, first = self._accounts.get(key), self.first(now)
+        if use is None or use.oldest >= first:
+            return []
+        return [bucket for bucket in use.buckets if bucket < first]
+
+    def restore(self, key: str | int, buckets: Mapping[int, int]) -> None:
+        """Take up what had ended, as `buckets` told it; what is committed stays."""
+        use = self._use(key)
+        use.buckets = dict(buckets)
+        use.forget(min(buckets, default=0))
+
+    def _use(self, key: str | int) -> _Use:
         use = self._accounts.get(key)
         if use is None:
             use = self._accounts[key] = _Use()

@@ -105,7 +105,8 @@ class State(Ledger):
         self.calm: Calm | None = None
         """What the last pass knows of those whom it did not start."""
         self.running: Mapping[str, Allocation] = self.allocations
-        self._serial = 0
+        self.serial = 0
+        """The last one given away: serials tell in which order requests came."""
         self._reserved: tuple[tuple[int, int], list[Reservation]] | None = None
         self.queues = {
             share.index: LeafQueue(
@@ -145,8 +146,8 @@ class State(Ledger):
     def enqueue(self, request: Request, claim: Claim, serial: int | None = None) -> None:
         """Let an admitted request wait. `serial` keeps the place of one that waited before."""
         if serial is None:
-            self._serial += 1
-            serial = self._serial
+            self.serial += 1
+            serial = self.serial
         self.waiters[request.id] = self.queues[claim.leaf].add(request, claim, serial)
         if self.calm is not None and self.calm.version == self.version:
             known = self.calm.roomless.get(claim.leaf)
@@ -331,8 +332,8 @@ class State(Ledger):
             take_back(self, self.pledges[request.id])
         if (waiter := self.waiters.get(request.id)) is not None:
             self.dequeue(waiter)
-        self._serial += 1
-        allocation = Allocation(request, claim, where, now, self._serial, self, native)
+        self.serial += 1
+        allocation = Allocation(request, claim, where, now, self.serial, self, native)
         self.hold(allocation, now)
         return allocation
 
@@ -400,9 +401,9 @@ class State(Ledger):
         if r < 0:
             raise KeyError(resource)
         if of == "share":
-            self.averages.restore(index, r, average << AVERAGE_BITS, self._minute)
+            self.averages.restore(index, r, average << AVERAGE_BITS, self.minute)
         else:
-            self.queues[index].restore(of, name, r, average << AVERAGE_BITS, self._minute)
+            self.queues[index].restore(of, name, r, average << AVERAGE_BITS, self.minute)
 
     # ------------------------------------------------------------------ reading
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -60,9 +61,17 @@ def load(path: str | Path) -> Program:
 
 def load_text(text: str, path: str | Path) -> Program:
     """Like `load`, with the main file's text at hand: `path` says where it belongs, and need not exist."""
-    loader = _Loader(Path(path))
-    source = Source(str(path), text)
-    policy = loader.add(source, Path(path).resolve())
+    return _loaded(_Loader(Path(path)), Source(str(path), text), Path(path).resolve())
+
+
+def load_sources(sources: Sequence[Source]) -> Program:
+    """Like `load`, with every text at hand, in the order in which a `Program` has them: no file is read."""
+    main, *included = sources
+    return _loaded(_AtHand(Path(main.path), included), main, Path(main.path))
+
+
+def _loaded(loader: _Loader, source: Source, resolved: Path) -> Program:
+    policy = loader.add(source, resolved)
     if policy is not None and policy.name is None:
         mend = 'begin the file with `policy NAME "what it is for"`'
         loader.findings.append(Finding("E034", "the policy has no name", span_at(source, 0, 0), mend))
@@ -101,7 +110,7 @@ class _Loader:
         self._open.pop()
         return structs.replace(result.policy, statements=tuple(statements))
 
-    def _follow(self, include: Include, source: Source) -> tuple[Statement, ...]:
+    def _follow(self, include: Include, source: Source, /) -> tuple[Statement, ...]:
         """The statements of an included file; none where it cannot be used, which is a finding."""
         name, span = include.path.value, include.path.span
         folder = self._open[-1].parent  # a link to a policy includes what is beside the policy, not the link
@@ -134,7 +143,10 @@ class _Loader:
                 return self._refuse("E030", str(problem), span, problem.finding.help)
             self.findings.append(replace(problem.finding, notes=(Note("included here", span),)))
             return ()
-        policy = self.add(Source(shown, text), resolved, include)
+        return self._merge(Source(shown, text), resolved, include)
+
+    def _merge(self, source: Source, resolved: Path, include: Include) -> tuple[Statement, ...]:
+        policy = self.add(source, resolved, include)
         if policy is None:
             return ()
         if policy.name is not None and policy.name_span is not None:
@@ -145,6 +157,21 @@ class _Loader:
     def _refuse(self, code: str, message: str, span: Span, mend: str | None, *notes: Note) -> tuple[()]:
         self.findings.append(Finding(code, message, span, mend, notes))
         return ()
+
+
+class _AtHand(_Loader):
+    """Follows includes in texts that were read before: they come in the order in which they are included."""
+
+    def __init__(self, main: Path, included: Sequence[Source]) -> None:
+        super().__init__(main)
+        self._next = iter(included)
+
+    def _follow(self, include: Include, _: Source) -> tuple[Statement, ...]:
+        text = next(self._next, None)
+        if text is None:
+            name, span = include.path.value, include.path.span
+            return self._refuse("E030", f"the text of `{name}` is missing", span, "add it to the others")
+        return self._merge(text, Path(text.path), include)
 
 
 def _read(file: Path, shown: str, *, regular: bool = False) -> str:

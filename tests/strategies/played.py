@@ -1,0 +1,78 @@
+"""A stream played to a state, or to one that is recorded."""
+
+from __future__ import annotations
+
+import msgspec
+from strategies import streams
+from wnodes_engine.core import State, decide
+from wnodes_engine.decision_log.recorded import Recorded
+from wnodes_engine.values import Decision, Node, Placement, Request, ShareUse
+
+Heard = Decision | tuple[str, Decision] | tuple[ShareUse, ...] | bool
+
+
+class Player:
+    """Plays events, and hears what is answered; two players of one stream do the same."""
+
+    def __init__(self, state: State, book: State | Recorded | None = None) -> None:
+        self.state = state
+        self.book: State | Recorded = book if book is not None else state
+        self.nodes: dict[str, Node] = {node.name: node for node in state.farm.nodes}
+        self.now = streams.BEGIN
+        self.asked = 0
+        self.heard: list[Heard] = []
+
+    def twin(self, state: State) -> Player:
+        """Another player that goes on from here with another state."""
+        twin = Player(state)
+        twin.now, twin.asked, twin.nodes = self.now, self.asked, dict(self.nodes)
+        return twin
+
+    def play(self, step: streams.Event) -> None:
+        state, book, now = self.state, self.book, self.now
+        match step:
+            case streams.Submit(request):
+                self.heard.append(book.submit(self._named(request), now))
+            case streams.Ask(request):
+                request = self._named(request)
+                asked = book.decide(request, now) if isinstance(book, Recorded) else decide(book, request, now)
+                self.heard.append(asked)
+            case streams.Schedule():
+                self.heard += [(start.request.id, start.decision) for start in book.schedule(now)]
+            case streams.Finish(n) if state.running:
+                book.finish(sorted(state.running)[n % len(state.running)], now)
+            case streams.Requeue(n) if state.running:
+                book.requeue(sorted(state.running)[n % len(state.running)], now)
+            case streams.Native(request, n):
+                parts = request.count or 1
+                place = Placement(self._node(n).name, parts)
+                try:
+                    book.start(self._named(request), (place,), now)
+                except ValueError:  # a default of the policy says how many parts it has
+                    self.heard.append(False)
+            case streams.Cancel(n) if state.waiting:
+                self.heard.append(book.cancel(sorted(state.waiting)[n % len(state.waiting)], now))
+            case streams.Flip(n):
+                self._set(msgspec.structs.replace(self._node(n), up=not self._node(n).up))
+            case streams.Resize(n, cores):
+                self._set(msgspec.structs.replace(self._node(n), cores=cores))
+            case streams.Pass(seconds):
+                self.now += seconds
+            case _:
+                pass
+
+    def listen(self) -> list[Heard]:
+        """Everything that was heard, and the shares as they are now."""
+        self.state.advance(self.now)
+        return [*self.heard, self.state.shares(self.now)]
+
+    def _named(self, request: Request) -> Request:
+        self.asked += 1
+        return msgspec.structs.replace(request, id=f"r{self.asked}")
+
+    def _node(self, n: int) -> Node:
+        return self.nodes[sorted(self.nodes)[n % len(self.nodes)]]
+
+    def _set(self, node: Node) -> None:
+        self.nodes[node.name] = node
+        self.book.set_node(node)
