@@ -15,6 +15,7 @@ COMMANDS: Final = {
     "check": "is this policy sound, by itself and at this site?",
     "eval": "one decision: a policy, a state of the farm, a request",
     "simulate": "replay a log of jobs under a policy",
+    "replay": "run a decision log again, and confirm it record by record",
     "workload": "make a log of jobs out of the Lublin-Feitelson model",
 }
 """Each subcommand is the module of its name in `commands`."""

@@ -79,13 +79,13 @@ def _one(finding: Finding, texts: Mapping[str, str], colour: bool) -> str:
     width = len(str(max(finding.span.line, *(note.span.line for note in finding.notes), 0)))
     margin = f"{' ' * width} {paint('=', _BLUE)}"
     label = paint(f"{finding.severity}[{finding.code}]", tone)
-    lines = [f"{paint(_place(finding.span), _BOLD)}: {label}: {paint(_safe(finding.message), _BOLD)}"]
+    lines = [f"{paint(_place(finding.span), _BOLD)}: {label}: {paint(safe(finding.message), _BOLD)}"]
     lines += _frame(finding.span, texts, width, paint, tone)
     for note in finding.notes:
-        lines.append(f"{margin} {paint('note:', _BLUE)} {_safe(note.message)}: {_place(note.span)}")
+        lines.append(f"{margin} {paint('note:', _BLUE)} {safe(note.message)}: {_place(note.span)}")
         lines += _frame(note.span, texts, width, paint, _BLUE)
     if finding.help:
-        lines.append(f"{margin} {paint('help:', _CYAN)} {_safe(finding.help)}")
+        lines.append(f"{margin} {paint('help:', _CYAN)} {safe(finding.help)}")
     return "\n".join(lines) + "\n"
 
 
@@ -98,9 +98,9 @@ def _frame(span: Span, texts: Mapping[str, str], width: int, paint: _Paint, tone
     stop = text.find("\n", span.start)
     stop = len(text) if stop < 0 else stop
     left, right = max(begin, span.start - _WIDEST // 2), min(stop, span.start + _WIDEST // 2)
-    before = ("…" if left > begin else "") + _safe(text[left : span.start])
-    inside = _safe(text[span.start : min(span.end, right)])
-    after = _safe(text[min(span.end, right) : right]) + ("…" if right < stop else "")
+    before = ("…" if left > begin else "") + safe(text[left : span.start])
+    inside = safe(text[span.start : min(span.end, right)])
+    after = safe(text[min(span.end, right) : right]) + ("…" if right < stop else "")
     bar = paint("|", _BLUE)
     number = paint(f"{span.line:>{width}}", _BLUE)
     marks = " " * _columns(before) + paint("^" * (_columns(inside) or 1), tone)
@@ -112,10 +112,10 @@ def _frame(span: Span, texts: Mapping[str, str], width: int, paint: _Paint, tone
 
 
 def _place(span: Span) -> str:
-    return f"{_safe(span.path)}:{span.line}:{span.column}"
+    return f"{safe(span.path)}:{span.line}:{span.column}"
 
 
-def _safe(text: str) -> str:
+def safe(text: str) -> str:
     """The text with tabs as spaces, and with a sign for every character that would move the cursor."""
     return _UNSHOWN.sub("\N{REPLACEMENT CHARACTER}", text.replace("\t", "    "))
 

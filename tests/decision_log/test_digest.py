@@ -1,4 +1,4 @@
-"""The digest of a state: kept up change by change it is what it is worked out anew, and it tells states apart."""
+"""The digest of a state: kept up change by change it is what it is anew, and it tells states apart."""
 
 from __future__ import annotations
 

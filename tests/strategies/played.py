@@ -35,7 +35,9 @@ class Player:
                 self.heard.append(book.submit(self._named(request), now))
             case streams.Ask(request):
                 request = self._named(request)
-                asked = book.decide(request, now) if isinstance(book, Recorded) else decide(book, request, now)
+                asked = (
+                    book.decide(request, now) if isinstance(book, Recorded) else decide(book, request, now)
+                )
                 self.heard.append(asked)
             case streams.Schedule():
                 self.heard += [(start.request.id, start.decision) for start in book.schedule(now)]

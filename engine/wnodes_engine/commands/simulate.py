@@ -8,6 +8,7 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import chain, islice
+from pathlib import Path
 from time import perf_counter
 
 import msgspec
@@ -16,6 +17,9 @@ from wnodes_engine.commands.inputs import complain, read_policy, read_site
 from wnodes_engine.core import State
 from wnodes_engine.core.meters import BUCKETS
 from wnodes_engine.core.policy import CompiledPolicy
+from wnodes_engine.decision_log.files import LogFile
+from wnodes_engine.decision_log.log import Lines, Log
+from wnodes_engine.decision_log.recorded import Recorded
 from wnodes_engine.documents import DocumentError
 from wnodes_engine.simulate.mapping import PLAIN, load_mapping
 from wnodes_engine.simulate.replay import Replay, replay
@@ -37,6 +41,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--site", metavar="FILE", help="site.yaml: attributes and time zone of the policy")
     parser.add_argument("--jobs", type=_count, metavar="N", help="only the first N jobs of the log")
+    parser.add_argument(
+        "--log", metavar="FILE", help="write a decision log (.jsonl, .jsonl.gz): `replay` confirms it"
+    )
     parser.add_argument("--format", choices=("text", "json"), default="text")
 
 
@@ -52,9 +59,9 @@ def run(args: Namespace) -> int:
         jobs = iter(log)
         first = list(islice(jobs, 1))  # from here on the log's header is known
         request_of = mapping.reader(log.start_time)
-        with _progress(log, args.jobs) as watch:
+        with _progress(log, args.jobs) as watch, _recorded(state, args.log) as book:
             jobs = islice(chain(first, jobs), args.jobs)
-            account = replay(state, jobs, request_of, clock=_clock(policy), watch=watch)
+            account = replay(state, jobs, request_of, clock=_clock(policy), watch=watch, book=book)
     except DocumentError as error:
         return complain(error)
     report = report_on(
@@ -96,6 +103,21 @@ def _clock(policy: CompiledPolicy) -> tuple[int, int] | None:
         patience.append(_WEEK + _QUARTER)
         patience += [down.end - down.begin + _QUARTER for down in policy.checked.downtimes]
     return (max(60, min(steps)), max(patience)) if steps else None
+
+
+@contextmanager
+def _recorded(state: State, path: str | None) -> Iterator[State | Recorded]:
+    """The state, or a record of it that goes into a file; ended in order whatever happens. Raises OSError."""
+    if path is None:
+        yield state
+        return
+    file = LogFile(Path(path))
+    try:
+        lines = Lines(file)
+        yield Recorded(state, Log(lines))
+        lines.end()
+    finally:
+        file.close()
 
 
 @contextmanager

@@ -1,10 +1,11 @@
 """The digest of a state: 128 bits over all that a later decision depends on, kept up change by change.
 
-It is a sum modulo 2^128 of one number for each thing that the state is made of: a node, an allocation, a request
-that waits, an average, the use in one bucket of a quota's window. So it does not depend on the order in which
-things came, and a change adds and takes away what it concerns, however large the state is. Numbers are hashes
-of the thing (BLAKE2b); amounts that grow and shrink are multiplied by the hash of what they are an amount of.
-What can be worked out from these things (what is free, what quotas count, what shares hold) is not summed.
+It is a sum modulo 2^128 of one number for each thing that the state is made of: a node, an allocation, a
+request that waits, an average, the use in one bucket of a quota's window. So it does not depend on the order
+in which things came, and a change adds and takes away what it concerns, however large the state is. Numbers
+are hashes of the thing (BLAKE2b); amounts that grow and shrink are multiplied by the hash of what they are
+an amount of. What can be worked out from these things (what is free, what quotas count, what shares hold) is
+not summed.
 
 It finds differences. It is no seal: whoever can write a log can write its digests.
 """

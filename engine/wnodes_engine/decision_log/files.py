@@ -16,6 +16,8 @@ _LEVEL: Final = 3
 class LogFile:
     """One file, made anew; whoever may read it learns who asked for what."""
 
+    full = False
+
     def __init__(self, path: Path) -> None:
         """Raises OSError."""
         self.size = 0

@@ -78,6 +78,10 @@ class Log:
 class Sink(Protocol):
     """What takes the lines."""
 
+    @property
+    def full(self) -> bool:
+        """Whether this file is at its end."""
+
     def new(self) -> None:
         """The next line is the first of a new file."""
 
@@ -92,8 +96,15 @@ class Lines:
         self._sink = sink
         self._sum: str | None = None
 
+    @property
+    def full(self) -> bool:
+        """Whether this file is at its end, and the next record belongs to a new one."""
+        return self._sink.full
+
     def new_file(self) -> None:
-        """Begin a file; it carries on the one before, if there was any."""
+        """Begin a file; it carries on the one before, which ends here, if there was any."""
+        if self._sum is not None:
+            self.end()
         follows = self._sum
         self._sink.new()
         self._sum = None

@@ -21,8 +21,8 @@ _NOT_A_LOG: Final = 'is this a decision log? Its first line says so: {"do":"head
 class LogReader:
     """One decision log, from its beginning each time it is iterated over.
 
-    `read` is how much of the file has been read, from 0 to 1. `cut` says, once all is read, that the last line
-    breaks off, as it does when its writer was killed.
+    `read` is how much of the file has been read, from 0 to 1. `cut` says, once all is read, that the last
+    line breaks off, as it does when its writer was killed.
     """
 
     def __init__(self, path: str | Path) -> None:

@@ -1,8 +1,8 @@
 """The records of a decision log: one JSON object a line, `do` says of which kind; `docs/decision-log.md`.
 
-The first line is the `head`. A `policy` and a `state` follow, the latter with its parts, then what was done to that
-state, in order. A log may hold several policies and states: a reload begins with others. Times are in seconds
-since the epoch; digests and sums are hexadecimal.
+The first line is the `head`. A `policy` and a `state` follow, the latter with its parts, then what was done
+to that state, in order. A log may hold several policies and states: a reload begins with others. Times are in
+seconds since the epoch; digests and sums are hexadecimal.
 """
 
 from __future__ import annotations

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Final
 
 from wnodes_engine.core import Allocation, State
+from wnodes_engine.decision_log.recorded import Recorded
 from wnodes_engine.values import Preemption
 
 _KEEPS_ITS_WORK: Final = frozenset({"checkpoint", "shelve", "suspend"})
@@ -44,10 +46,10 @@ class Leaving:
         """Whether somebody's time is up."""
         return bool(self.orders) and self.orders[0][0] <= now
 
-    def next(self, state: State, now: int) -> Left | None:
+    def next(self, book: State | Recorded, running: Mapping[str, Allocation], now: int) -> Left | None:
         """The next whose time is up has left; None if it had ended, or had been let off."""
         _, _, order = heappop(self.orders)
-        allocation = state.running.get(order.victim)
+        allocation = running.get(order.victim)
         pledge = allocation.pledge if allocation is not None else None
         if allocation is None or pledge is None or pledge.waiter.request.id != order.beneficiary:
             return None
@@ -59,11 +61,11 @@ class Leaving:
         if keeps:
             self.done[key] = self.done.get(key, 0) + ran
         if order.action == "suspend":
-            state.suspend(key, now)
+            book.suspend(key, now)
         elif order.action == "delete":
-            state.finish(key, now)
+            book.finish(key, now)
         else:
-            state.requeue(key, now)
+            book.requeue(key, now)
         return Left(allocation, order.action, ran, not keeps)
 
     def forget(self, key: str) -> None:

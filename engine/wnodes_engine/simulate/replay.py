@@ -14,6 +14,7 @@ from heapq import heappop, heappush
 from typing import Final
 
 from wnodes_engine.core import Allocation, State
+from wnodes_engine.decision_log.recorded import Recorded
 from wnodes_engine.language.vocabulary import RESOURCES
 from wnodes_engine.simulate.leaving import Leaving, Left
 from wnodes_engine.simulate.swf import SwfJob
@@ -81,12 +82,15 @@ def replay(
     *,
     clock: tuple[int, int] | None = None,
     watch: Callable[[Replay], None] | None = None,
+    book: State | Recorded | None = None,
 ) -> Replay:
     """Run the jobs, by submit time, through the scheduler until nothing is left that could start.
 
     `clock` is for policies under which a request may start because time has passed: look again after so
-    many seconds without an event, and give up after so many. `watch` is called now and then.
+    many seconds without an event, and give up after so many. `watch` is called now and then. `book` is what
+    changes go through, where they are recorded.
     """
+    book = book or state
     account = Replay()
     tallies = account.tallies
     waiting, running = state.waiting, state.running
@@ -144,13 +148,13 @@ def replay(
             account.cores -= cores
             account.end = now
             del runtimes[key]
-            state.finish(key, now)
+            book.finish(key, now)
 
         while leaving.due(now):
-            _leave(leaving.next(state, now), account, runtimes)
+            _leave(leaving.next(book, running, now), account, runtimes)
 
         while request is not None and request.submitted == now:
-            decision = state.submit(request, now)
+            decision = book.submit(request, now)
             if decision.outcome is Outcome.DENY:
                 account.denied += 1
                 _refused(account, decision.reasons)
@@ -159,7 +163,7 @@ def replay(
             request, runtime = next(arrivals, (None, 0))
 
         while waiting or state.paused:
-            moves = state.schedule(now)
+            moves = book.schedule(now)
             begun = [start.allocation for start in moves.starts]
             begun += [running[key] for key in moves.resumed]
             for allocation in begun:
@@ -185,7 +189,7 @@ def replay(
             if not leaving.due(now):
                 break
             while leaving.due(now):
-                _leave(leaving.next(state, now), account, runtimes)
+                _leave(leaving.next(book, running, now), account, runtimes)
         if state.time.open != promised.windows:
             promised.change(now)
 
