@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from decision_log.logs import logged, replay, sealed, some_log
-from hypothesis import given, note, settings
+from hypothesis import given, note
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from strategies import farms, streams
@@ -205,7 +205,6 @@ def test_what_is_no_log_is_refused_in_its_first_line(data: bytes) -> None:
     assert refused.value.findings[0].span.line == 1
 
 
-@settings(max_examples=200)
 @given(st.data())
 def test_no_file_is_too_malformed(data: st.DataObject) -> None:
     """Bytes changed, lines moved, sums right or wrong: there is an answer, and never another exception."""

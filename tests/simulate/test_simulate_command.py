@@ -112,3 +112,35 @@ def test_misuse_of_workload_is_2(words, capsys):
 def test_a_load_without_a_farm_means_nothing(capsys):
     assert main(["workload", "--load", "0.5"]) == 2
     assert "--load and --cores belong together" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["decisions.jsonl", "decisions.jsonl.gz"])
+def test_the_log_of_a_simulation_is_confirmed_and_is_a_trace_of_its_own(site, capsys, name):
+    log = str(site / name)
+    assert main(arguments(site, "--format", "json", "--log", log)) == 0
+    first = json.loads(capsys.readouterr().out)
+    assert main(["replay", log, "--format", "json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["logs"][0]["kinds"]["submit"] == 300
+    assert told["logs"][0]["kinds"]["finish"] == first["jobs"]["finished"] + first["jobs"]["killed"]
+
+    farm = str(site / "farm.yaml")
+    assert main(["simulate", str(TIER1), "--trace", log, "--farm", farm, "--format", "json"]) == 0
+    again = json.loads(capsys.readouterr().out)
+    for report in (first, again):
+        for volatile in ("run", "trace", "denials", "jobs"):  # who was denied has no run time in the log
+            report.pop(volatile)
+    assert again == first
+
+
+def test_a_decision_log_is_not_mapped(site, capsys):
+    log = str(site / "decisions.jsonl")
+    assert main(arguments(site, "--log", log)) == 0
+    farm = str(site / "farm.yaml")
+    assert main(["simulate", str(TIER1), "--trace", log, "--farm", farm, "--map", str(MAPPING)]) == 2
+    assert "requests already" in capsys.readouterr().err
+
+
+def test_a_log_that_cannot_be_written_is_told(site, capsys):
+    assert main(arguments(site, "--log", str(site / "nowhere" / "d.jsonl"))) == 1
+    assert "cannot write" in capsys.readouterr().err

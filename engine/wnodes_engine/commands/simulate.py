@@ -21,19 +21,24 @@ from wnodes_engine.decision_log.files import LogFile
 from wnodes_engine.decision_log.log import Lines, Log
 from wnodes_engine.decision_log.recorded import Recorded
 from wnodes_engine.documents import DocumentError
+from wnodes_engine.simulate.logged import LoggedTrace, is_decision_log
 from wnodes_engine.simulate.mapping import PLAIN, load_mapping
 from wnodes_engine.simulate.replay import Replay, replay
 from wnodes_engine.simulate.report import report_on
 from wnodes_engine.simulate.show import show
-from wnodes_engine.simulate.swf import SwfLog
+from wnodes_engine.simulate.swf import SwfJob, SwfLog
 from wnodes_engine.state_file import load_farm
+from wnodes_engine.values import Request
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """The command's arguments."""
     parser.add_argument("policy", metavar="POLICY", help="the policy")
     parser.add_argument(
-        "--trace", required=True, metavar="LOG", help="jobs in the Standard Workload Format (.swf, .swf.gz)"
+        "--trace",
+        required=True,
+        metavar="LOG",
+        help="jobs in the Standard Workload Format (.swf, .swf.gz), or a decision log",
     )
     parser.add_argument("--farm", required=True, metavar="FILE", help="the nodes (YAML or JSON)")
     parser.add_argument(
@@ -48,22 +53,34 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> int:
-    """0 with a report, 1 for input that cannot be used."""
+    """0 with a report, 1 for input that cannot be used, 2 for a mapping where there is nothing to map."""
     begun = perf_counter()
     try:
         policy = read_policy(args.policy, read_site(args.site))
         nodes = load_farm(args.farm)
-        mapping = load_mapping(args.map) if args.map else PLAIN
         state = State(policy, nodes)
-        log = SwfLog(args.trace)
-        jobs = iter(log)
-        first = list(islice(jobs, 1))  # from here on the log's header is known
-        request_of = mapping.reader(log.start_time)
+        log: SwfLog | LoggedTrace
+        request_of: Callable[[SwfJob], Request]
+        first: list[SwfJob] = []
+        if is_decision_log(args.trace):
+            if args.map:
+                return _misused("--map is for logs of jobs: what is in a decision log are requests already")
+            log = LoggedTrace(args.trace)
+            jobs, request_of = iter(log), log.request_of
+        else:
+            mapping = load_mapping(args.map) if args.map else PLAIN
+            log = SwfLog(args.trace)
+            jobs = iter(log)
+            first = list(islice(jobs, 1))  # from here on the log's header is known
+            request_of = mapping.reader(log.start_time)
         with _progress(log, args.jobs) as watch, _recorded(state, args.log) as book:
             jobs = islice(chain(first, jobs), args.jobs)
             account = replay(state, jobs, request_of, clock=_clock(policy), watch=watch, book=book)
     except DocumentError as error:
         return complain(error)
+    except OSError as error:
+        sys.stderr.write(f"wnodes-policy simulate: cannot write {args.log}: {error.strerror or error}\n")
+        return 1
     report = report_on(
         account,
         policy=policy.checked.name,
@@ -88,6 +105,11 @@ def _count(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 0 < int(text[:12]) == int(text[:13]):
         raise ArgumentTypeError(f"'{text[:40]}' is not a number of jobs")
     return int(text)
+
+
+def _misused(message: str) -> int:
+    sys.stderr.write(f"wnodes-policy simulate: {message}\n")
+    return 2
 
 
 def _clock(policy: CompiledPolicy) -> tuple[int, int] | None:
@@ -121,7 +143,7 @@ def _recorded(state: State, path: str | None) -> Iterator[State | Recorded]:
 
 
 @contextmanager
-def _progress(log: SwfLog, most: int | None) -> Iterator[Callable[[Replay], None] | None]:
+def _progress(log: SwfLog | LoggedTrace, most: int | None) -> Iterator[Callable[[Replay], None] | None]:
     """A bar on stderr, where that is a terminal: how much of the log has arrived, and what runs and waits."""
     if not sys.stderr.isatty():
         yield None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import IO, Final, NoReturn, cast
 
@@ -56,6 +57,10 @@ class LogReader:
             self.refuse(max(1, at), "the compressed file is damaged after this line", "`gzip -t` tests it")
         except OSError as error:
             self.refuse(1, f"cannot read {self.path}: {(error.strerror or str(error)).lower()}", None)
+
+    def first(self) -> Iterator[tuple[int, bytes]]:
+        """The first line with its number, where there is a whole one. Raises DocumentError."""
+        return islice(self, 1)
 
     def record(self, at: int, line: bytes) -> AnyRecord:
         """The record of a line. Raises DocumentError."""
