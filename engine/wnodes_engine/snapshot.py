@@ -1,8 +1,8 @@
 """A whole state as values, and a state out of them that decides the same from then on, to the bit.
 
-A snapshot is a stream of parts of bounded size: columns of rows, and tables that the rows point into, so that
-what thousands of requests have in common is written once. What can be worked out from the rest (what is
-free, what quotas count, what shares hold) is not in it. Times in seconds since the epoch.
+A snapshot is a stream of parts of bounded size, in the form of `snapshot_form`: what thousands of requests
+have in common is written once. What can be worked out from the rest (what is free, what quotas count, what
+shares hold) is not in it.
 """
 
 from __future__ import annotations
@@ -10,22 +10,46 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import Annotated, Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
-from msgspec import Meta, Struct
 from msgspec.structs import astuple, replace
 
 from wnodes_engine.core.accounts import Account
 from wnodes_engine.core.averages import TICK
 from wnodes_engine.core.claim import Claim
+from wnodes_engine.core.farm import Part as OnePart
 from wnodes_engine.core.farm import Where
+from wnodes_engine.core.history import HOUR
 from wnodes_engine.core.ledger import Allocation
 from wnodes_engine.core.meters import Hours
+from wnodes_engine.core.pausing import pause
 from wnodes_engine.core.policy import CompiledPolicy
+from wnodes_engine.core.promises import Pledge, owe, set_aside
+from wnodes_engine.core.room import Given
 from wnodes_engine.core.state import State
+from wnodes_engine.snapshot_form import (
+    ClaimRow,
+    Claims,
+    Clock,
+    Ended,
+    Held,
+    History,
+    NodeRow,
+    Nodes,
+    Part,
+    PartRow,
+    Paused,
+    Promised,
+    RequestRow,
+    Requests,
+    Running,
+    Told,
+    Use,
+    Waiting,
+)
 from wnodes_engine.state_form import MOST_NODES
-from wnodes_engine.values import Image, Kind, Node, Origin, Request
+from wnodes_engine.values import Node, Request
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
@@ -36,156 +60,74 @@ ROWS: Final = 5_000
 encode: Final = msgspec.json.Encoder(order="deterministic").encode
 """A value as JSON: equal values are equal bytes, whatever the order of their sets and maps."""
 
-_WIDEST: Final = 1 << 24
-
-Text = Annotated[str, Meta(max_length=4096)]
-Several = Annotated[int, Meta(ge=1, le=_WIDEST)]
-Count = Annotated[int, Meta(ge=0, le=_WIDEST)]
-Size = Annotated[int, Meta(ge=0, le=1 << 60)]
-Seconds = Annotated[int, Meta(ge=0, le=1 << 62)]
-Moment = Annotated[int, Meta(ge=0, le=253_370_764_800)]
-Index = Annotated[int, Meta(ge=0, le=1 << 32)]
-Texts = Annotated[frozenset[Text], Meta(max_length=1000)]
-
 
 class SnapshotError(Exception):
     """Parts that make up no state under this policy; the message says which."""
 
 
-class NodeRow(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
-    """`Node`, within bounds."""
-
-    name: Text
-    cores: Annotated[int, Meta(ge=0, le=1_000_000)]
-    memory: Size
-    gpus: Annotated[int, Meta(ge=0, le=10_000)]
-    disk: Size
-    factor: Annotated[int, Meta(ge=0, le=1 << 40)]
-    properties: Texts
-    up: bool
-
-
-class RequestRow(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
-    """`Request`, within bounds."""
-
-    id: Text
-    kind: Kind
-    origin: Origin
-    user: Text
-    group: Text
-    submitted: Moment
-    project: Text | None
-    roles: Texts
-    cores: Several | None
-    memory: Size | None
-    gpus: Count | None
-    disk: Size | None
-    volumes: Count | None
-    count: Several | None
-    walltime: Seconds | None
-    queue: Text | None
-    account: Text | None
-    flavour: Text | None
-    image: Image | None
-    name: Text | None
-    tags: Texts
-    attributes: Annotated[dict[Text, Text | int | bool], Meta(max_length=1000)]
-
-
-class Nodes(Struct, frozen=True, tag="nodes", tag_field="of", forbid_unknown_fields=True):
-    """Nodes, in the order of their names; rows point to them by their number."""
-
-    nodes: tuple[NodeRow, ...]
-
-
-class Claims(Struct, frozen=True, tag="claims", tag_field="of", forbid_unknown_fields=True):
-    """More entries of the table of claims; rows point to them by their number."""
-
-    claims: tuple[Claim, ...]
-
-
-class Requests(Struct, frozen=True, tag="requests", tag_field="of", forbid_unknown_fields=True):
-    """More entries of the table of requests: each without its id and its time of submission."""
-
-    requests: tuple[RequestRow, ...]
-
-
-class Running(Struct, frozen=True, tag="running", tag_field="of", forbid_unknown_fields=True):
-    """Allocations. `where` is a node's number for one part on one node, else (node, parts)."""
-
-    id: tuple[Text, ...]
-    submitted: tuple[Moment, ...]
-    request: tuple[Index, ...]
-    claim: tuple[Index, ...]
-    serial: tuple[Index, ...]
-    started: tuple[Moment, ...]
-    where: tuple[Index | tuple[tuple[Index, Several], ...], ...]
-
-
-class Waiting(Struct, frozen=True, tag="waiting", tag_field="of", forbid_unknown_fields=True):
-    """Requests that wait."""
-
-    id: tuple[Text, ...]
-    submitted: tuple[Moment, ...]
-    request: tuple[Index, ...]
-    claim: tuple[Index, ...]
-    serial: tuple[Index, ...]
-
-
-class Use(Struct, frozen=True, tag="use", tag_field="of", forbid_unknown_fields=True):
-    """Averages of past use, in 2^-20 of each resource's unit, as of a tick (a minute since the epoch).
-
-    Of a whole share where `fairshare` is below 0, else of the account of that name in a leaf, under the
-    fairshare key of that number.
-    """
-
-    share: tuple[Index, ...]
-    fairshare: tuple[Annotated[int, Meta(ge=-1, le=100)], ...]
-    name: tuple[Text, ...]
-    tick: tuple[Index, ...]
-    average: tuple[tuple[int, ...], ...]
-
-
-class Ended(Struct, frozen=True, tag="ended", tag_field="of", forbid_unknown_fields=True):
-    """Core-seconds of ended work inside the windows of quotas on use: by meter and key, (bucket, amount)."""
-
-    meter: tuple[Index, ...]
-    key: tuple[Text | int, ...]
-    buckets: tuple[tuple[tuple[int, int], ...], ...]
-
-
-Part = Nodes | Claims | Requests | Running | Waiting | Use | Ended
-
-
-class Clock(Struct, frozen=True, forbid_unknown_fields=True):
-    """Where a state stands in time: the minute that it has reached (below 0: none), the last serial."""
-
-    minute: Annotated[int, Meta(ge=-1, le=1 << 32)]
-    serial: Index
-
-
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A state at one moment. It shares its values with the state, and does not change as that goes on."""
+    """A state at one moment: rows of the parts of the same names, that begin with (request, claim, serial).
+
+    It shares its values with the state, and does not change as that goes on.
+    """
 
     clock: Clock
     nodes: tuple[Node, ...]
-    running: tuple[tuple[Request, Claim, int, int, Where], ...]
-    """(request, claim, serial, started, where)"""
+    running: tuple[tuple[Request, Claim, int, int, Where, int, bool], ...]
+    paused: tuple[tuple[str, int], ...]
     waiting: tuple[tuple[Request, Claim, int], ...]
+    held: tuple[tuple[Claim, int, str | int, int, bool], ...]
+    promised: tuple[tuple[Request, Claim, int, int, int, int, Where, tuple[tuple[str, int], ...]], ...]
+    history: tuple[tuple[str, int, tuple[str, ...], tuple[str, ...]], ...]
+    told: tuple[tuple[int, int, str], ...]
     use: tuple[tuple[int, int, str, int, tuple[int, ...]], ...]
     ended: tuple[tuple[int, str | int, tuple[tuple[int, int], ...]], ...]
 
 
 def snapshot(state: State) -> Snapshot:
     """The state as it is now. Its parts can be made later, and in another thread."""
+    history = state.history
     return Snapshot(
-        Clock(state.minute, state.serial),
-        tuple(state.farm.nodes),
-        tuple((a.request, a.claim, a.serial, a.started, a.where) for a in state.allocations.values()),
-        tuple((w.request, w.claim, w.serial) for w in state.waiters.values()),
-        tuple((*name, account.tick, tuple(account.average)) for name, account in accounts(state)),
-        tuple((meter, key, tuple(hours.buckets(key).items())) for meter, hours, key in use_over_time(state)),
+        clock=Clock(
+            state.minute,
+            state.serial,
+            state.preempts,
+            state.promised,
+            tuple(looked_now(state)),
+            tuple(state.let_off),
+        ),
+        nodes=tuple(state.farm.nodes),
+        running=tuple(
+            (a.request, a.claim, a.serial, a.started, a.where, a.priority, a.native)
+            for a in state.allocations.values()
+        ),
+        paused=tuple((id_, allocation.stopped) for id_, allocation in state.paused.items()),
+        waiting=tuple((w.request, w.claim, w.serial) for w in state.waiters.values()),
+        held=tuple(
+            (claim, *hold, asleep) for queue in state.queues.values() for claim, hold, asleep in queue.holds()
+        ),
+        promised=tuple(
+            (
+                *(p.waiter.request, p.waiter.claim, p.waiter.serial, p.number, p.rule, p.leave_by, p.where),
+                tuple((id_, given_hs23(victim)) for id_, victim in p.victims.items()),
+            )
+            for p in state.pledges.values()
+        ),
+        history=tuple(
+            (
+                id_,
+                history.left(id_),
+                tuple(sorted(history.made_room(id_))),
+                tuple(sorted(history.pushed_by(id_))),
+            )
+            for id_ in sorted(history.everybody())
+        ),
+        told=tuple(told(state)),
+        use=tuple((*name, account.tick, tuple(account.average)) for name, account in accounts(state)),
+        ended=tuple(
+            (meter, key, tuple(hours.buckets(key).items())) for meter, hours, key in use_over_time(state)
+        ),
     )
 
 
@@ -211,6 +153,29 @@ def use_over_time(state: State) -> Iterator[tuple[int, Hours, str | int]]:
                 yield meter, hours, key
 
 
+def given_hs23(victim: Allocation) -> int:
+    """What a victim that was told to leave gives of hs23: by the factors that its nodes had then."""
+    return victim.given.hs23 if victim.given is not None else 0
+
+
+def told(state: State) -> Iterator[tuple[int, int, str]]:
+    """(rule, when, whom) of those that were told to leave, as far as they still count for a budget."""
+    for rule, preempt in enumerate(state.policy.checked.preempts):
+        if preempt.taking.per_hour is not None:
+            for time, victim in state.history.told_since(rule, expired(state)):
+                yield rule, time, victim
+
+
+def expired(state: State) -> int:
+    """The time at and before which who was told to leave counts no longer."""
+    return state.minute * TICK - HOUR
+
+
+def looked_now(state: State) -> Iterator[int]:
+    """The leaves in which no room could be made in this minute."""
+    return (leaf for leaf, minute in sorted(state.looked.items()) if minute == state.minute)
+
+
 # ------------------------------------------------------------------- to parts
 
 
@@ -218,20 +183,35 @@ def parts(taken: Snapshot, rows: int = ROWS) -> Iterator[Part]:
     """The snapshot in parts of at most so many rows; entries of tables come before rows that need them."""
     for nodes in _chunks(taken.nodes, rows):
         yield Nodes(tuple(NodeRow(*astuple(node)) for node in nodes))
-    claims: _Table[Claim, Claim] = _Table()
-    requests: _Table[bytes, RequestRow] = _Table()
+    tables = _Tables()
     for held in _chunks(taken.running, rows):
-        which = _numbers(held, claims, requests)
-        yield from _fresh(claims, requests)
-        yield Running(*which, _column(held, 3), tuple(_short(row[4]) for row in held))
+        which = tables.numbers(held)
+        yield from tables.fresh()
+        where = tuple(_short(row[4]) for row in held)
+        yield Running(*which, _column(held, 3), where, _column(held, 5), _column(held, 6))
+    for paused in _chunks(taken.paused, rows):
+        yield Paused(_column(paused, 0), _column(paused, 1))
     for queued in _chunks(taken.waiting, rows):
-        which = _numbers(queued, claims, requests)
-        yield from _fresh(claims, requests)
+        which = tables.numbers(queued)
+        yield from tables.fresh()
         yield Waiting(*which)
+    for back in _chunks(taken.held, rows):
+        numbers = tuple(tables.claim(row[0]) for row in back)
+        yield Held(numbers, *(_column(back, at) for at in range(1, 5)))
+    for promised in _chunks(taken.promised, rows):
+        which = tables.numbers(promised)
+        yield from tables.fresh()
+        number, rule, leave_by = (_column(promised, at) for at in (3, 4, 5))
+        where = tuple(_short(row[6]) for row in promised)
+        yield Promised(*which, number, rule, leave_by, where, _column(promised, 7))
+    for history in _chunks(taken.history, rows):
+        yield History(*(_column(history, at) for at in range(4)))
+    for orders in _chunks(taken.told, rows):
+        yield Told(*(_column(orders, at) for at in range(3)))
     for use in _chunks(taken.use, rows):
         yield Use(*(_column(use, at) for at in range(5)))
     for ended in _chunks(taken.ended, max(1, rows // 100)):
-        yield Ended(_column(ended, 0), _column(ended, 1), _column(ended, 2))
+        yield Ended(*(_column(ended, at) for at in range(3)))
 
 
 class _Table(Generic[K, T]):
@@ -256,28 +236,39 @@ class _Table(Generic[K, T]):
         return fresh
 
 
-def _numbers(
-    rows: Sequence[tuple[Any, ...]], claims: _Table[Claim, Claim], requests: _Table[bytes, RequestRow]
-) -> tuple[tuple[str, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
-    """The columns that all requests have: id, submitted, request, claim, serial."""
-    which = []
-    for row in rows:
-        plain = RequestRow(*astuple(replace(row[0], id="", submitted=0)))
-        which.append(requests.number(encode(plain), plain))
-    return (
-        tuple(row[0].id for row in rows),
-        tuple(row[0].submitted for row in rows),
-        tuple(which),
-        tuple(claims.number(row[1], row[1]) for row in rows),
-        _column(rows, 2),
-    )
+class _Tables:
+    """The claims and the requests that rows point to."""
 
+    def __init__(self) -> None:
+        self._claims: _Table[Claim, Claim] = _Table()
+        self._requests: _Table[bytes, RequestRow] = _Table()
 
-def _fresh(claims: _Table[Claim, Claim], requests: _Table[bytes, RequestRow]) -> Iterator[Part]:
-    if more := claims.fresh():
-        yield Claims(more)
-    if others := requests.fresh():
-        yield Requests(others)
+    def numbers(
+        self, rows: Sequence[tuple[Any, ...]]
+    ) -> tuple[tuple[str, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+        """The columns that all requests have: id, submitted, request, claim, serial."""
+        which = []
+        for row in rows:
+            plain = RequestRow(*astuple(replace(row[0], id="", submitted=0)))
+            which.append(self._requests.number(encode(plain), plain))
+        return (
+            tuple(row[0].id for row in rows),
+            tuple(row[0].submitted for row in rows),
+            tuple(which),
+            tuple(self.claim(row[1]) for row in rows),
+            _column(rows, 2),
+        )
+
+    def claim(self, claim: Claim) -> int:
+        """The number of a claim."""
+        return self._claims.number(claim, claim)
+
+    def fresh(self) -> Iterator[Part]:
+        """The entries that have come since this was last asked."""
+        if claims := self._claims.fresh():
+            yield Claims(tuple(ClaimRow(claim[0], PartRow(*claim.part), *claim[2:]) for claim in claims))
+        if requests := self._requests.fresh():
+            yield Requests(requests)
 
 
 def _short(where: Where) -> int | Where:
@@ -299,7 +290,10 @@ def _chunks(rows: Sequence[T], most: int) -> Iterator[Sequence[T]]:
 def restore(policy: CompiledPolicy, clock: Clock, stream: Iterable[Part]) -> State:
     """The state that was taken apart, under the same policy. Raises SnapshotError for what is no state."""
     try:
-        return _Restoring(policy, clock).take_in(stream)
+        restoring = _Restoring(policy, clock)
+        for part in stream:
+            restoring.take_in(part)
+        return restoring.done()
     except SnapshotError:
         raise
     except Exception as error:  # rows that point nowhere, amounts that cannot be: whatever it was
@@ -312,93 +306,137 @@ class _Restoring:
     def __init__(self, policy: CompiledPolicy, clock: Clock) -> None:
         self._policy = policy
         self._clock = clock
+        self._now = max(0, clock.minute) * TICK
         self._nodes: list[Node] = []
         self._claims: list[Claim] = []
         self._requests: list[Request] = []
         self._state: State | None = None
 
-    def take_in(self, stream: Iterable[Part]) -> State:
-        for part in stream:
-            match part:
-                case Nodes():
-                    if self._state is not None:
-                        raise SnapshotError("nodes come first")
-                    self._nodes += [Node(*astuple(row)) for row in part.nodes]
-                    if len(self._nodes) > MOST_NODES:
-                        raise SnapshotError(f"there are more than {MOST_NODES:,} nodes")
-                case Claims():
-                    self._claims += [self._sound(claim) for claim in part.claims]
-                case Requests():
-                    self._requests += [Request(*astuple(row)) for row in part.requests]
-                case Running():
-                    self._run(part)
-                case Waiting():
-                    self._wait(part)
-                case Use():
-                    self._use(part)
-                case Ended():
-                    self._end(part)
-        state = self.state
-        # Only now: what is held on a node that is down has a share's worth worked out anew each time.
-        down = [node for node in self._nodes if not node.up]
-        if down:
-            state.set_nodes(down)
-        state.serial = self._clock.serial
+    def take_in(self, part: Part) -> None:
+        """One more part."""
+        match part:
+            case Nodes():
+                if self._state is not None:
+                    raise SnapshotError("nodes come first")
+                self._nodes += [Node(*astuple(row)) for row in part.nodes]
+                if len(self._nodes) > MOST_NODES:
+                    raise SnapshotError(f"there are more than {MOST_NODES:,} nodes")
+            case Claims():
+                self._claims += [self._claim(row) for row in part.claims]
+            case Requests():
+                self._requests += [Request(*astuple(row)) for row in part.requests]
+            case Running():
+                self._run(part)
+            case Paused():
+                for id_, stopped in zip(part.id, part.stopped, strict=True):
+                    allocation = self.state.allocations[id_]
+                    pause(self.state, allocation, self._now)
+                    allocation.stopped = stopped
+            case Waiting():
+                for row in zip(*astuple(part), strict=True):
+                    self._wait(*row)
+            case Held():
+                for number, meter, key, asked, asleep in zip(*astuple(part), strict=True):
+                    claim = self._claims[number]
+                    self.state.queues[claim.leaf].restore_hold(claim, (meter, key, asked), asleep)
+            case Promised():
+                self._promise(part)
+            case History():
+                for id_, left, made_room, pushed_by in zip(*astuple(part), strict=True):
+                    self.state.history.restore(id_, left, made_room, pushed_by)
+            case Told():
+                for rule, time, victim in zip(*astuple(part), strict=True):
+                    self.state.history.tell(rule, victim, time)
+            case Use():
+                self._use(part)
+            case Ended():
+                for meter, key, buckets in zip(part.meter, part.key, part.buckets, strict=True):
+                    self.state.meters[meter].restore(key, dict(buckets))
+
+    def done(self) -> State:
+        """The state, complete."""
+        state, clock = self.state, self._clock
+        state.serial, state.promised = clock.serial, clock.promised
+        state.looked = dict.fromkeys(clock.looked, clock.minute)
+        state.let_off = list(clock.let_off)
+        self._let_down()
         return state
 
     @property
     def state(self) -> State:
         """The state, with every node up for the time being."""
         if self._state is None:
-            self._state = State(self._policy, [replace(node, up=True) for node in self._nodes])
+            nodes = [replace(node, up=True) for node in self._nodes]
+            self._state = State(self._policy, nodes, preempts=self._clock.preempts)
             if self._clock.minute >= 0:
-                self._state.advance(self._clock.minute * TICK)
+                self._state.advance(self._now)
         return self._state
 
-    def _sound(self, claim: Claim) -> Claim:
+    def _let_down(self) -> None:
+        """Let nodes be down that are: late, since what is held there has all shares worked out each time."""
+        down = [node for node in self._nodes if not node.up]
+        self._nodes = []
+        if down:
+            self.state.set_nodes(down)
+
+    def _claim(self, row: ClaimRow) -> Claim:
         """Raises SnapshotError for a claim that no request of this policy can have."""
-        policy, part = self._policy, claim.part
-        meters = [entry[0] for entry in (*claim.meters, *claim.placed)]
-        meters += [entry[0] for entry in (*claim.waits, *claim.hours)]
-        if (
-            claim.leaf not in policy.checked.orders
-            or not 1 <= claim.parts <= _WIDEST
-            or min(part) < 0
-            or not all(0 <= meter < len(policy.meters) for meter in meters)
-        ):
+        policy = self._policy
+        meters = [entry[0] for entry in (*row.meters, *row.placed)]
+        meters += [entry[0] for entry in (*row.waits, *row.hours)]
+        if row.leaf not in policy.checked.orders or any(meter >= len(policy.meters) for meter in meters):
             raise SnapshotError("a claim that does not go together with the policy")
-        return claim
+        leaf, part, *others = astuple(row)
+        return Claim(leaf, OnePart(*astuple(part)), *others)
 
     def _run(self, rows: Running) -> None:
-        state, now = self.state, max(0, self._clock.minute) * TICK
-        for id_, submitted, which, claim, serial, started, where in zip(*astuple(rows), strict=True):
-            request = replace(self._requests[which], id=id_, submitted=submitted)
+        state = self.state
+        for row in zip(*astuple(rows), strict=True):
+            id_, submitted, which, claim, serial, started, where, priority, native = row
             if id_ in state.allocations:
                 raise SnapshotError(f"{id_} runs twice")
-            at = ((where, 1),) if isinstance(where, int) else where
-            state.hold(Allocation(request, self._claims[claim], at, started, serial, state), now)
-
-    def _wait(self, rows: Waiting) -> None:
-        state = self.state
-        for id_, submitted, which, claim, serial in zip(*astuple(rows), strict=True):
-            if id_ in state.waiters or id_ in state.allocations:
-                raise SnapshotError(f"{id_} is there twice")
             request = replace(self._requests[which], id=id_, submitted=submitted)
-            state.enqueue(request, self._claims[claim], serial)
+            allocation = Allocation(
+                request, self._claims[claim], _long(where), started, serial, state, native
+            )
+            allocation.priority = priority
+            state.hold(allocation, self._now)
+
+    def _wait(self, id_: str, submitted: int, which: int, claim: int, serial: int) -> None:
+        state = self.state
+        if id_ in state.waiting or id_ in state.allocations:
+            raise SnapshotError(f"{id_} is there twice")
+        request = replace(self._requests[which], id=id_, submitted=submitted)
+        state.enqueue(request, self._claims[claim], serial)
+
+    def _promise(self, rows: Promised) -> None:
+        state = self.state
+        self._let_down()
+        for row in zip(*astuple(rows), strict=True):
+            id_, submitted, which, claim, serial, number, rule, leave_by, where, victims = row
+            self._wait(id_, submitted, which, claim, serial)
+            pledge = Pledge(number, state.waiters[id_], rule, _long(where), leave_by)
+            set_aside(state, pledge)
+            actions = self._policy.checked.preempts[rule].taking.actions
+            for victim, hs23 in victims:
+                allocation = state.allocations[victim]
+                given = Given(state, allocation, actions[allocation.request.kind])
+                given.hs23 = hs23
+                owe(state, pledge, allocation, given)
 
     def _use(self, rows: Use) -> None:
         for share, fairshare, name, tick, average in zip(*astuple(rows), strict=True):
             if fairshare < 0:
                 account = self.state.share_use[share]
             else:
-                accounts = self.state.queues[share].accounts[fairshare]
+                named = self.state.queues[share].accounts[fairshare]
                 # What runs has opened accounts already, in another order.
-                account = accounts[name] = accounts.pop(name, None) or Account()
+                account = named[name] = named.pop(name, None) or Account()
             if len(average) != len(account.average):
                 raise SnapshotError("an average is not there for every resource")
             account.tick = tick
             account.average = list(average)
 
-    def _end(self, rows: Ended) -> None:
-        for meter, key, buckets in zip(rows.meter, rows.key, rows.buckets, strict=True):
-            self.state.meters[meter].restore(key, dict(buckets))
+
+def _long(where: int | Where) -> Where:
+    return ((where, 1),) if isinstance(where, int) else where

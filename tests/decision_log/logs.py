@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from strategies import streams
 from strategies.checking import checked
 from strategies.fixed import POLICY
-from strategies.played import Player
+from strategies.played import Player, Step
 from wnodes_engine.compile import compile_policy
 from wnodes_engine.core import State
 from wnodes_engine.decision_log.confirm import Confirmation, confirm
@@ -45,7 +46,7 @@ class Memory:
         return only
 
 
-def logged(text: str, nodes: list[Node], stream: list[streams.Event], most: int = 1 << 30) -> Memory:
+def logged(text: str, nodes: list[Node], stream: Sequence[Step], most: int = 1 << 30) -> Memory:
     """The log of a stream that is played to a fresh state."""
     memory = Memory(most)
     lines = Lines(memory)

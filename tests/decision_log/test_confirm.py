@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from decision_log import preempting
 from decision_log.logs import logged, replay, sealed, some_log
 from hypothesis import given, note
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from strategies import farms, streams
+from strategies.played import Step
 from strategies.policies import Asking, policies
 from wnodes_engine.decision_log.confirm import Difference
 from wnodes_engine.decision_log.records import AnyRecord, schema
@@ -35,6 +37,15 @@ def test_whatever_is_recorded_is_confirmed(text: str, nodes: list[Node], stream:
     assert told.difference is None
     assert (told.lines, told.ended, told.cut) == (data.count(b"\n"), True, False)
     assert told.records == sum(told.by_kind.values())
+
+
+@given(preempting.policies(), preempting.nodes(), preempting.crowded(60), st.integers(2, 20))
+def test_whatever_room_is_made_is_confirmed_from_the_first_file_to_the_last(
+    text: str, nodes: list[Node], stream: list[Step], most: int
+) -> None:
+    note(text)
+    told = [replay(data) for data in logged(text, nodes, stream, most).files]
+    assert [one.difference for one in told] == [None] * len(told)
 
 
 @given(policies(Asking(time=True, state=True)), farms.nodes(), streams.streams(), st.integers(1, 9))

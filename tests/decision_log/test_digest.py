@@ -6,11 +6,12 @@ from typing import Any
 
 import msgspec
 import pytest
+from decision_log import preempting
 from hypothesis import given, note
 from strategies import farms, streams
 from strategies.checking import checked
 from strategies.fixed import POLICY
-from strategies.played import Player
+from strategies.played import Player, Step
 from strategies.policies import Asking, policies
 from wnodes_engine.compile import compile_policy
 from wnodes_engine.core import State
@@ -51,6 +52,18 @@ def recorded(text: str = POLICY, nodes: list[Node] | None = None) -> tuple[Recor
 def test_kept_up_change_by_change_it_is_what_it_is_worked_out_anew(
     text: str, nodes: list[Node], stream: list[streams.Event]
 ) -> None:
+    note(text)
+    book, kept = recorded(text, nodes)
+    player = Player(book.state, book)
+    for step in stream:
+        before = len(kept.records)
+        player.play(step)
+        for record in kept.records[before:]:
+            assert record.state == digest_of(book.state)
+
+
+@given(preempting.policies(), preempting.nodes(), preempting.crowded(60))
+def test_it_is_kept_up_too_where_room_is_made(text: str, nodes: list[Node], stream: list[Step]) -> None:
     note(text)
     book, kept = recorded(text, nodes)
     player = Player(book.state, book)

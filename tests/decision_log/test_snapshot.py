@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
 import msgspec
 import pytest
+from decision_log import preempting
 from hypothesis import given, note
 from hypothesis import strategies as st
 from strategies import farms, streams
 from strategies.checking import checked
 from strategies.fixed import POLICY
-from strategies.played import Player
+from strategies.played import Player, Step
 from strategies.policies import Asking, policies
 from wnodes_engine.compile import compile_policy
 from wnodes_engine.core import State
@@ -59,7 +61,13 @@ def worked_out(state: State) -> dict[str, Any]:
         ],
         "endings": [(end, allocation.request.id) for end, allocation in state.endings.in_order(0)],
         "time": state.time,
-        "order": (list(state.running), list(state.waiting)),
+        "order": (list(state.running), list(state.waiting), list(state.paused)),
+        "owed": state.owed,
+        "victims": [
+            [place[:2] for place in state.runners.in_order(rule, sorted(preempt.victims))]
+            for rule, preempt in enumerate(state.policy.checked.preempts)
+            if state.may_make_room
+        ],
     }
 
 
@@ -70,9 +78,7 @@ def test_what_is_restored_decides_the_same_from_then_on(
     goes_on_alike(text, nodes, before, after)
 
 
-def goes_on_alike(
-    text: str, nodes: list[Node], before: list[streams.Event], after: list[streams.Event]
-) -> None:
+def goes_on_alike(text: str, nodes: list[Node], before: Sequence[Step], after: Sequence[Step]) -> None:
     note(text)
     player = Player(State(compile_policy(checked(text)), nodes))
     for step in before:
@@ -90,6 +96,13 @@ def goes_on_alike(
 @given(policies(Asking(rules=False)), farms.nodes(most=3), streams.crowds(), streams.crowds())
 def test_a_crowd_is_restored_in_its_order(
     text: str, nodes: list[Node], before: list[streams.Event], after: list[streams.Event]
+) -> None:
+    goes_on_alike(text, nodes, before, after)
+
+
+@given(preempting.policies(), preempting.nodes(), preempting.crowded(60), preempting.crowded())
+def test_promises_and_victims_are_restored_as_they_were(
+    text: str, nodes: list[Node], before: list[Step], after: list[Step]
 ) -> None:
     goes_on_alike(text, nodes, before, after)
 

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import msgspec
 from strategies import streams
-from wnodes_engine.core import State, decide
+from wnodes_engine.core import Allocation, State, decide
 from wnodes_engine.decision_log.recorded import Recorded
-from wnodes_engine.values import Decision, Node, Placement, Request, ShareUse
+from wnodes_engine.values import Decision, Node, Placement, Preemption, Request, ShareUse
 
-Heard = Decision | tuple[str, Decision] | tuple[ShareUse, ...] | bool
+Heard = (
+    Decision | tuple[str, Decision] | tuple[ShareUse, ...] | tuple[str, ...] | tuple[Preemption, ...] | bool
+)
+
+
+@dataclass(frozen=True)
+class Leave:
+    """The n-th of those that were told to leave has left, if any was."""
+
+    n: int
+
+
+Step = streams.Event | Leave
 
 
 class Player:
@@ -28,7 +42,7 @@ class Player:
         twin.now, twin.asked, twin.nodes = self.now, self.asked, dict(self.nodes)
         return twin
 
-    def play(self, step: streams.Event) -> None:
+    def play(self, step: Step) -> None:
         state, book, now = self.state, self.book, self.now
         match step:
             case streams.Submit(request):
@@ -40,7 +54,11 @@ class Player:
                 )
                 self.heard.append(asked)
             case streams.Schedule():
-                self.heard += [(start.request.id, start.decision) for start in book.schedule(now)]
+                moves = book.schedule(now)
+                self.heard += [(start.request.id, start.decision) for start in moves.starts]
+                self.heard += [moves.resumed, moves.preemptions, moves.reprieves]
+            case Leave(n) if told := sorted(id_ for id_, a in state.running.items() if a.pledge is not None):
+                self._leave(state.running[told[n % len(told)]])
             case streams.Finish(n) if state.running:
                 book.finish(sorted(state.running)[n % len(state.running)], now)
             case streams.Requeue(n) if state.running:
@@ -49,7 +67,7 @@ class Player:
                 parts = request.count or 1
                 place = Placement(self._node(n).name, parts)
                 try:
-                    book.start(self._named(request), (place,), now)
+                    book.start(self._named(request), (place,), now, native=bool(n % 2))
                 except ValueError:  # a default of the policy says how many parts it has
                     self.heard.append(False)
             case streams.Cancel(n) if state.waiting:
@@ -67,6 +85,17 @@ class Player:
         """Everything that was heard, and the shares as they are now."""
         self.state.advance(self.now)
         return [*self.heard, self.state.shares(self.now)]
+
+    def _leave(self, victim: Allocation) -> None:
+        assert victim.pledge is not None
+        rule = self.state.policy.checked.preempts[victim.pledge.rule]
+        match rule.taking.actions[victim.request.kind]:
+            case "suspend":
+                self.book.suspend(victim.request.id, self.now)
+            case "delete":
+                self.book.finish(victim.request.id, self.now)
+            case _:
+                self.book.requeue(victim.request.id, self.now)
 
     def _named(self, request: Request) -> Request:
         self.asked += 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Set
+from collections.abc import Iterable, Iterator, Set
 from typing import Final
 
 HOUR: Final = 3600
@@ -47,6 +47,33 @@ class History:
         self._left[victim] = self._left.get(victim, 0) + 1
         self._pushed_by.setdefault(victim, set()).add(beneficiary)
         self._pushed.setdefault(beneficiary, set()).add(victim)
+
+    def told_since(self, rule: int, since: int) -> Iterator[tuple[int, str]]:
+        """When the rule has told whom to leave, after `since`."""
+        return (entry for entry in self._told[rule] if entry[0] > since)
+
+    def everybody(self) -> Set[str]:
+        """The requests of which something is known."""
+        return self._left.keys() | self._made_room.keys() | self._pushed_by.keys()
+
+    def pushed_by(self, id_: str) -> Set[str]:
+        """Those that pushed the request out."""
+        return self._pushed_by.get(id_, frozenset())
+
+    def pushed(self, id_: str) -> Set[str]:
+        """Those that the request pushed out."""
+        return self._pushed.get(id_, frozenset())
+
+    def restore(self, id_: str, left: int, made_room: Iterable[str], pushed_by: Iterable[str]) -> None:
+        """Take up what was known of a request."""
+        if left:
+            self._left[id_] = left
+        if victims := set(made_room):
+            self._made_room[id_] = victims
+        if by := set(pushed_by):
+            self._pushed_by[id_] = by
+            for beneficiary in by:
+                self._pushed.setdefault(beneficiary, set()).add(id_)
 
     def left(self, id_: str) -> int:
         """How often the request had to leave."""

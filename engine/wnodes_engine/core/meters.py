@@ -101,6 +101,8 @@ class Hours:
     def restore(self, key: str | int, buckets: Mapping[int, int]) -> None:
         """Take up what had ended, as `buckets` told it; what is committed stays."""
         use = self._use(key)
+        del self._accounts[key]
+        self._accounts[key] = use  # as the last, so that all stand in the order in which they are restored
         use.buckets = dict(buckets)
         use.forget(min(buckets, default=0))
 

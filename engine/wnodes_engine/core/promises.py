@@ -27,9 +27,11 @@ _NOTHING: Final[Free] = (0, 0, 0, 0)
 class Pledge:
     """Room promised to a waiting request: where, and whose leaving it waits for."""
 
-    __slots__ = ("leave_by", "rule", "victims", "waiter", "where")
+    __slots__ = ("leave_by", "number", "rule", "victims", "waiter", "where")
 
-    def __init__(self, waiter: Waiter, rule: int, where: Where, leave_by: int) -> None:
+    def __init__(self, number: int, waiter: Waiter, rule: int, where: Where, leave_by: int) -> None:
+        """`number` is the order in which promises were made."""
+        self.number = number
         self.waiter = waiter
         self.rule = rule
         self.where = where
@@ -41,20 +43,31 @@ class Pledge:
 def promise(state: State, waiter: Waiter, plan: Plan, now: int) -> list[Preemption]:
     """Carry out a plan as far as the ledger goes; what comes back is what the victims are to be told."""
     rule = state.policy.checked.preempts[plan.rule]
-    pledge = Pledge(waiter, plan.rule, plan.where, now + rule.taking.after)
+    state.promised += 1
+    pledge = Pledge(state.promised, waiter, plan.rule, plan.where, now + rule.taking.after)
     beneficiary = waiter.request.id
-    state.set_aside(waiter)
-    state.pledges[beneficiary] = pledge
-    state.earmark(waiter.claim, plan.where, 1)
+    set_aside(state, pledge)
     orders = []
     for victim in plan.victims:
         id_, action = victim.request.id, rule.taking.actions[victim.request.kind]
-        victim.pledge, victim.given = pledge, Given(state, victim, action)
-        _owe(state, victim, 1)
-        pledge.victims[id_] = victim
+        owe(state, pledge, victim, Given(state, victim, action))
         state.history.tell(plan.rule, id_, now)
         orders.append(Preemption(id_, beneficiary, action, pledge.leave_by, plan.rule))
     return orders
+
+
+def set_aside(state: State, pledge: Pledge) -> None:
+    """The request waits for the pledge, not in line, and its room is taken."""
+    state.set_aside(pledge.waiter)
+    state.pledges[pledge.waiter.request.id] = pledge
+    state.earmark(pledge.waiter.claim, pledge.where, 1)
+
+
+def owe(state: State, pledge: Pledge, victim: Allocation, given: Given) -> None:
+    """The victim is to leave for the pledge, and to give that."""
+    victim.pledge, victim.given = pledge, given
+    _owe(state, victim, 1)
+    pledge.victims[victim.request.id] = victim
 
 
 def keep(state: State, now: int) -> list[Allocation]:

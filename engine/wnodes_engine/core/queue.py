@@ -12,7 +12,8 @@ start at once on a farm with room, and never stand in line.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from operator import attrgetter
 from typing import Final
 
 from wnodes_engine.check.checked import Order
@@ -195,6 +196,20 @@ class LeafQueue:
         if hold is not None and not members.asleep:
             members.hold = None
             self.wake_next(members.track, hold)
+
+    def holds(self) -> Iterator[tuple[Claim, Hold, bool]]:
+        """What classes sleep on, or were woken from and have had no turn since; and whether they sleep."""
+        for members in sorted(self._classes.values(), key=attrgetter("at")):
+            if members.hold is not None:
+                yield members.claim, members.hold, members.asleep
+
+    def restore_hold(self, claim: Claim, hold: Hold, asleep: bool) -> None:
+        """Let a class sleep, or have been woken, as `holds` told it."""
+        members = self._classes[claim]
+        if asleep:
+            self.put_to_sleep(members, hold)
+        else:
+            members.hold = hold
 
     def wake_next(self, track: Track, hold: Hold) -> None:
         """Wake the first of the track's classes that sleep on this, if any does."""

@@ -89,12 +89,15 @@ class State(Ledger):
         """Those in line."""
         self.pledges: dict[str, Pledge] = {}
         """Room that was made for requests, by their ids, the oldest first."""
+        self.promised = 0
+        """How often room was made."""
         self.waiting = Waiting(self.waiters, self.pledges)
         self.paused: dict[str, Allocation] = {}
         self.runners = Runners(policy.checked)
         self.history = History(len(policy.checked.preempts))
         self.let_off: list[str] = []
         """Whom the next pass is to tell that they may stay."""
+        self.preempts = preempts
         self.rules_for: dict[int, list[int]] = {}
         """By leaf: the rules by which room may be made there."""
         for index, rule in enumerate(policy.checked.preempts if preempts else ()):

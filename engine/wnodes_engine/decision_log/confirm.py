@@ -35,20 +35,24 @@ from wnodes_engine.decision_log.records import (
     Question,
     Requeue,
     Submit,
+    Suspend,
     Take,
 )
 from wnodes_engine.findings import Severity
 from wnodes_engine.language.load import load_sources
 from wnodes_engine.language.source import Source
 from wnodes_engine.site import bare_site
-from wnodes_engine.snapshot import Part, SnapshotError, restore
+from wnodes_engine.snapshot import SnapshotError, restore
+from wnodes_engine.snapshot_form import Part
 from wnodes_engine.values import Node, Request
 
 MOST_FIELDS: Final = 20
 """How many fields of one record are told to differ."""
 
 _UNWATCHED: Final = 500
-_OUTCOMES: Final = frozenset({"policy", "state", "answer", "starts", "more", "share", "found"})
+_OUTCOMES: Final = frozenset(
+    ["policy", "state", "answer", "starts", "more", "resumed", "preemptions", "reprieves", "share", "found"]
+)
 """The fields that come out; the others go in."""
 
 Field = tuple[str, Any, Any]
@@ -284,10 +288,13 @@ def _do(book: Recorded, record: Change) -> None:
             book.finish(record.id, record.now)
         case Requeue():
             book.requeue(record.id, record.now)
+        case Suspend():
+            book.suspend(record.id, record.now)
         case Cancel():
             book.cancel(record.id, record.now)
         case Take():
-            book.start(Request(*astuple(record.request)), record.placement, record.now)
+            request = Request(*astuple(record.request))
+            book.start(request, record.placement, record.now, native=record.native)
         case NodesChange():
             if record.now is not None:
                 book.advance(record.now)

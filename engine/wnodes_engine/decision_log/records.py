@@ -14,8 +14,8 @@ from msgspec import Meta, Struct
 
 from wnodes_engine.language.load import MOST_FILES
 from wnodes_engine.language.vocabulary import Trust, Type
-from wnodes_engine.snapshot import Clock, Index, Moment, NodeRow, Part, RequestRow, Text
-from wnodes_engine.values import Decision, Outcome, Placement, Reason, Route
+from wnodes_engine.snapshot_form import Clock, Index, Moment, NodeRow, Part, RequestRow, Text
+from wnodes_engine.values import Decision, Outcome, Placement, Preemption, Reason, Route
 
 FORMAT: Final = 1
 """The version of the format: another one cannot be read."""
@@ -136,11 +136,14 @@ class Question(Done, frozen=True, tag="decide"):
 
 
 class Pass(Done, frozen=True, tag="pass"):
-    """A pass over the queue; `more` starts follow in the next records."""
+    """A pass: who starts, who goes on, who is told to leave, who is let off; `more` starts follow."""
 
     now: Moment
     starts: tuple[Begun, ...] = ()
     more: Index = 0
+    resumed: tuple[Text, ...] = ()
+    preemptions: tuple[Preemption, ...] = ()
+    reprieves: tuple[Text, ...] = ()
 
 
 class More(Done, frozen=True, tag="more"):
@@ -164,6 +167,13 @@ class Requeue(Done, frozen=True, tag="requeue"):
     id: Text
 
 
+class Suspend(Done, frozen=True, tag="suspend"):
+    """An allocation has stopped where it is."""
+
+    now: Moment
+    id: Text
+
+
 class Cancel(Done, frozen=True, tag="cancel"):
     """A waiting request was to be taken out; `found` says whether it was there."""
 
@@ -173,12 +183,13 @@ class Cancel(Done, frozen=True, tag="cancel"):
 
 
 class Take(Done, frozen=True, tag="start"):
-    """An allocation that was there already was taken up."""
+    """An allocation that was there already was taken up; `native`: it was submitted past WNoDeS."""
 
     now: Moment
     request: RequestRow
     placement: tuple[Placement, ...]
     share: str
+    native: bool = False
 
 
 class NodesChange(Done, frozen=True, tag="nodes"):
@@ -192,7 +203,7 @@ class End(Record, frozen=True, tag="end"):
     """The last line of a log that was ended in order."""
 
 
-Change = Submit | Question | Pass | More | Finish | Requeue | Cancel | Take | NodesChange
+Change = Submit | Question | Pass | More | Finish | Requeue | Suspend | Cancel | Take | NodesChange
 AnyRecord = Head | Policy | Begin | PartRecord | Change | End
 
 

@@ -18,11 +18,12 @@ from wnodes_engine.decision_log.records import (
     Pass,
     Requeue,
     Submit,
+    Suspend,
     Take,
 )
 from wnodes_engine.documents import DocumentError
 from wnodes_engine.simulate.swf import SwfJob
-from wnodes_engine.snapshot import RequestRow, Requests, Running, Waiting
+from wnodes_engine.snapshot_form import RequestRow, Requests, Running, Waiting
 from wnodes_engine.values import Request
 
 
@@ -83,24 +84,30 @@ class LoggedTrace:
     def _run_times(self) -> dict[str, int]:
         """How long each request ran, in seconds, by its id."""
         started: dict[str, int] = {}
+        before: dict[str, int] = {}  # it was suspended
         runtimes: dict[str, int] = {}
         now = 0
         for record in self._records():
             now = getattr(record, "now", None) or now
             match record:
                 case Pass() | More():
-                    for start in record.starts:
-                        started[start.id] = now
+                    started.update((start.id, now) for start in record.starts)
+                    if isinstance(record, Pass):
+                        started.update((id_, now) for id_ in record.resumed)
                 case Take():
                     started[record.request.id] = now
                 case Finish() if record.id in started:
-                    runtimes[record.id] = max(0, now - started.pop(record.id))
+                    ran = now - started.pop(record.id) + before.pop(record.id, 0)
+                    runtimes[record.id] = max(0, ran)
+                case Suspend() if record.id in started:
+                    before[record.id] = before.get(record.id, 0) + now - started.pop(record.id)
                 case Requeue():
                     started.pop(record.id, None)
+                    before.pop(record.id, None)
                 case PartRecord(part=Running() as rows):
                     started.update(zip(rows.id, rows.started, strict=False))
         for id_, since in started.items():
-            runtimes[id_] = max(0, now - since)
+            runtimes[id_] = max(0, now - since + before.get(id_, 0))
         return runtimes
 
     def _requests(self) -> Iterator[Request]:
