@@ -384,7 +384,12 @@ class _Restoring:
         policy = self._policy
         meters = [entry[0] for entry in (*row.meters, *row.placed)]
         meters += [entry[0] for entry in (*row.waits, *row.hours)]
-        if row.leaf not in policy.checked.orders or any(meter >= len(policy.meters) for meter in meters):
+        if (
+            row.leaf not in policy.checked.orders
+            or not row.least <= row.parts <= row.most
+            or row.over >= len(policy.checked.places)
+            or any(meter >= len(policy.meters) for meter in meters)
+        ):
             raise SnapshotError("a claim that does not go together with the policy")
         leaf, part, *others = astuple(row)
         return Claim(leaf, OnePart(*astuple(part)), *others)

@@ -57,6 +57,7 @@ class RequestRow(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     disk: Size | None
     volumes: Count | None
     count: Several | None
+    at_least: Several | None
     walltime: Seconds | None
     queue: Text | None
     account: Text | None
@@ -82,6 +83,8 @@ class ClaimRow(Struct, frozen=True, gc=False, array_like=True, forbid_unknown_fi
     leaf: Index
     part: PartRow
     parts: Several
+    least: Several
+    most: Several
     volumes: Count
     walltime: Seconds
     asks: tuple[tuple[Annotated[int, Meta(ge=0, le=4)], int], ...]
@@ -91,6 +94,7 @@ class ClaimRow(Struct, frozen=True, gc=False, array_like=True, forbid_unknown_fi
     placed: tuple[tuple[Index, Key, int], ...]
     rules: Annotated[int, Meta(ge=0)]
     spread: bool
+    over: Annotated[int, Meta(ge=-1, le=1 << 32)]
     base: int
     rates: tuple[tuple[int, Annotated[int, Meta(ge=1)]], ...]
     accounts: tuple[Text, ...]

@@ -91,12 +91,51 @@ def some_log() -> bytes:
     other = State(compile_policy(checked(POLICY.replace("5%", "6%"))), NODES)
     book = Recorded(other, log, why="another policy")
     book.submit(_job("last", now + 100, cores=1), now + 100)
+    _make_room(log, now + 200)
     lines.end()
     return memory.data
 
 
+MAKING_ROOM = """
+policy making_room
+share a 50% share b 50%
+assign a when group == "alice" assign b otherwise
+quota for user "bob": cores <= 1
+reclaim for any at most 9 per hour by requeue for job, suspend for vmjob after 5m
+route job, vmjob, vm, pool to simulated
+"""
+
+
+def _make_room(log: Log, now: int) -> None:
+    """A state in which room is being made, and what comes of it."""
+    state = State(compile_policy(checked(MAKING_ROOM)), [Node("n1", 8, 16384)])
+    for n in range(4):
+        state.submit(_job(f"b{n}", now), now)
+        state.submit(_job(f"v{n}", now, kind="vmjob"), now)
+    state.schedule(now)
+    for n in range(2):
+        state.submit(_job(f"bob{n}", now, user="bob"), now)
+    state.finish("b3", now)
+    state.schedule(now)
+    state.submit(_job("a1", now, group="alice", cores=3), now)
+    first, second, third = state.schedule(now + 1).preemptions
+    state.requeue(first.victim, now + 2)
+    state.suspend("v3", now + 2)
+    book = Recorded(state, log, why="room is made")
+    book.requeue(second.victim, now + 3)
+    book.requeue(third.victim, now + 3)
+    assert book.schedule(now + 4).starts
+    book.suspend("v2", now + 5)
+    assert book.schedule(now + 6).resumed
+    book.submit(_job("a2", now, group="alice"), now + 7)
+    assert book.schedule(now + 70).preemptions
+    book.cancel("a2", now + 71)
+    assert book.schedule(now + 72).reprieves
+
+
 def _job(id_: str, now: int, **fields: object) -> Request:
-    return Request(id_, "job", "local", **{"user": "ann", "group": "cms", "submitted": now} | fields)
+    usual = {"kind": "job", "origin": "local", "user": "ann", "group": "cms", "submitted": now}
+    return Request(id_, **usual | fields)
 
 
 def replay(data: bytes, limit: int | None = None) -> Confirmation:

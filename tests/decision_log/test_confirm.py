@@ -72,11 +72,12 @@ def kinds() -> list[str]:
 def test_the_log_of_these_tests_has_every_kind_of_record() -> None:
     told = replay(some_log())
     assert told.difference is None
-    assert told.states == 2
+    assert told.states == 3
     tags = {record.__struct_config__.tag for record in AnyRecord.__args__}
     assert set(kinds()) == tags
     assert {json.loads(line)["part"]["of"] for line in some_lines() if b'"do":"part"' in line} == {
-        *("nodes", "claims", "requests", "running", "waiting", "use", "ended")
+        *("nodes", "claims", "requests", "running", "paused", "waiting", "held", "promised"),
+        *("history", "told", "use", "ended"),
     }
 
 
@@ -146,7 +147,10 @@ def test_a_field_that_was_changed_is_found_at_its_record(at: int, path: tuple[st
     assert found(b"\n".join(lines) + b"\n")[0] == at + 1
 
 
-OUTCOMES = {"answer", "starts", "more", "share", "found", "digest", "state"}
+OUTCOMES = {
+    *("answer", "starts", "more", "resumed", "preemptions", "reprieves", "share", "found"),
+    *("digest", "state"),
+}
 
 
 @pytest.mark.parametrize(

@@ -64,9 +64,9 @@ def worked_out(state: State) -> dict[str, Any]:
         "order": (list(state.running), list(state.waiting), list(state.paused)),
         "owed": state.owed,
         "victims": [
-            [place[:2] for place in state.runners.in_order(rule, sorted(preempt.victims))]
+            [victim.request.id for victim in state.runners.in_order(rule, preempt.victims, 1 << 60)]
             for rule, preempt in enumerate(state.policy.checked.preempts)
-            if state.may_make_room
+            if state.rules_for
         ],
     }
 

@@ -193,7 +193,7 @@ class Take(Done, frozen=True, tag="start"):
 
 
 class NodesChange(Done, frozen=True, tag="nodes"):
-    """Nodes appeared, changed, went up or down; `now` is the time that the state had reached."""
+    """Nodes appeared, changed, went up or down; `now` is the minute that the state had reached."""
 
     nodes: tuple[NodeRow, ...]
     now: Moment | None = None

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from wnodes_engine.core.accounts import Account
-from wnodes_engine.core.claim import Claim
+from wnodes_engine.core.claim import Claim, with_parts
 from wnodes_engine.core.ledger import Allocation
 from wnodes_engine.core.meters import Hours
 from wnodes_engine.core.promises import Pledge
@@ -71,7 +71,7 @@ class Tally:
         allocation = state.allocations.get(id_)
         before = self._of(id_)
         spent = _Spent(state, allocation, now) if allocation is not None else None
-        with_others = self._promises.before(id_, allocation) if state.may_make_room else None
+        with_others = self._promises.before(id_, allocation) if state.rules_for else None
         result = do()
         self._total += self._of(id_) - before
         if allocation is not None:
@@ -96,21 +96,25 @@ class Tally:
             allocation = start.allocation
             request = allocation_bytes(allocation)
             if not self._promises.waited_for(start.request.id):
-                self._total -= waiting_number(request)
+                claim = with_parts(allocation.claim, allocation.claim.least, state.policy.meters)
+                waited = request
+                if claim is not allocation.claim:  # it waited for fewer parts than it got
+                    waited = request_bytes(allocation.request, claim, allocation.serial)
+                self._total -= waiting_number(waited)
             self._total += allocation_number(request, allocation)
             self._averaged(allocation.claim)
         for id_ in moves.resumed:
             allocation = state.allocations[id_]
             self._total += self._held(allocation) - self._paused.pop(id_)
             self._averaged(allocation.claim)
-        if state.may_make_room:
+        if state.rules_for:
             started = [start.request.id for start in moves.starts]
             self._total += self._promises.passed(started, moves.preemptions, now)
 
     def nodes(self, before: Iterable[Node], after: Iterable[Node]) -> None:
         """Nodes have changed, or are new."""
         self._total += sum(map(node_number, after)) - sum(map(node_number, before))
-        if self._state.may_make_room:
+        if self._state.rules_for:
             self._total += self._promises.settle()
 
     # -------------------------------------------------------------------- inside
