@@ -21,13 +21,14 @@ from wnodes_engine.core.claim import Claim
 from wnodes_engine.core.farm import Part as OnePart
 from wnodes_engine.core.farm import Where
 from wnodes_engine.core.history import HOUR
-from wnodes_engine.core.ledger import Allocation
+from wnodes_engine.core.ledger import HS23, Allocation
 from wnodes_engine.core.meters import Hours
 from wnodes_engine.core.pausing import pause
 from wnodes_engine.core.policy import CompiledPolicy
 from wnodes_engine.core.promises import Pledge, owe, set_aside
 from wnodes_engine.core.room import Given
 from wnodes_engine.core.state import State
+from wnodes_engine.language.vocabulary import RESOURCES
 from wnodes_engine.snapshot_form import (
     ClaimRow,
     Claims,
@@ -124,7 +125,7 @@ def snapshot(state: State) -> Snapshot:
             for id_ in sorted(history.everybody())
         ),
         told=tuple(told(state)),
-        use=tuple((*name, account.tick, tuple(account.average)) for name, account in accounts(state)),
+        use=tuple((*name, tick, tuple(average)) for name, tick, average in averages(state)),
         ended=tuple(
             (meter, key, tuple(hours.buckets(key).items())) for meter, hours, key in use_over_time(state)
         ),
@@ -135,14 +136,14 @@ AccountName = tuple[int, int, str]
 """(share, number of the fairshare key, name); (share, -1, "") for the share itself."""
 
 
-def accounts(state: State) -> Iterator[tuple[AccountName, Account]]:
-    """Every average of a state: of each share, and of each account of a leaf's fairshare keys."""
-    for share, account in enumerate(state.share_use):
-        yield (share, -1, ""), account
+def averages(state: State) -> Iterator[tuple[AccountName, int, list[int]]]:
+    """(whose, as of which tick, by resource): of each share, and of each account of a leaf."""
+    for share in range(len(state.tree.shares)):
+        yield (share, -1, ""), *state.averages.known(share)
     for leaf, queue in state.queues.items():
         for i, named in enumerate(queue.accounts):
             for name, account in named.items():
-                yield (leaf, i, name), account
+                yield (leaf, i, name), account.tick, account.average
 
 
 def use_over_time(state: State) -> Iterator[tuple[int, Hours, str | int]]:
@@ -155,7 +156,8 @@ def use_over_time(state: State) -> Iterator[tuple[int, Hours, str | int]]:
 
 def given_hs23(victim: Allocation) -> int:
     """What a victim that was told to leave gives of hs23: by the factors that its nodes had then."""
-    return victim.given.hs23 if victim.given is not None else 0
+    given = victim.given
+    return sum(amount for r, amount in given.charged if r == HS23) if given is not None else 0
 
 
 def told(state: State) -> Iterator[tuple[int, int, str]]:
@@ -426,19 +428,21 @@ class _Restoring:
             for victim, hs23 in victims:
                 allocation = state.allocations[victim]
                 given = Given(state, allocation, actions[allocation.request.kind])
-                given.hs23 = hs23
+                if self._policy.tracks_hs23:
+                    given.charged = (*given.asks, (HS23, hs23))
                 owe(state, pledge, allocation, given)
 
     def _use(self, rows: Use) -> None:
         for share, fairshare, name, tick, average in zip(*astuple(rows), strict=True):
-            if fairshare < 0:
-                account = self.state.share_use[share]
-            else:
-                named = self.state.queues[share].accounts[fairshare]
-                # What runs has opened accounts already, in another order.
-                account = named[name] = named.pop(name, None) or Account()
-            if len(average) != len(account.average):
+            if len(average) != len(RESOURCES):
                 raise SnapshotError("an average is not there for every resource")
+            if fairshare < 0:
+                for resource, amount in enumerate(average):
+                    self.state.averages.restore(share, resource, amount, tick)
+                continue
+            named = self.state.queues[share].accounts[fairshare]
+            # What runs has opened accounts already, in another order.
+            account = named[name] = named.pop(name, None) or Account()
             account.tick = tick
             account.average = list(average)
 

@@ -50,7 +50,11 @@ def worked_out(state: State) -> dict[str, Any]:
     farm, tree = state.farm, state.tree
     return {
         "free": (farm.cores, farm.memory, farm.gpus, farm.disk, farm.up, farm.free_cores),
-        "use": (tree.held, tree.used, [account.held for account in state.share_use]),
+        "use": (
+            tree.held,
+            tree.used,
+            [state.averages.at(share.index, state.minute) for share in state.tree.shares],
+        ),
         "worth": (tree.live.amount, tree.live.s, tree.live.local, tree.most, state.up),
         "limits": (state.bounds, state.ever_bounds),
         "meters": [

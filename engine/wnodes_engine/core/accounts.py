@@ -80,6 +80,10 @@ class ShareAverages:
             for share in path:
                 expected[share] += ask * sign
 
+    def known(self, share: int) -> tuple[int, list[int]]:
+        """The last tick as of which the averages of a share were worked out, and they then."""
+        return self._ticks[share], self._averages[share]
+
     def restore(self, share: int, resource: int, average: int, tick: int) -> None:
         """Take up a past average, in 2^-20 of the unit, as of that tick."""
         self.settle((share,), tick)

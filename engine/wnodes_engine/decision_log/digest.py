@@ -17,14 +17,13 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
 
-from wnodes_engine.core.accounts import Account
 from wnodes_engine.core.claim import Claim
 from wnodes_engine.core.ledger import Allocation
 from wnodes_engine.core.meters import Hours
 from wnodes_engine.core.promises import Pledge
 from wnodes_engine.core.state import State
 from wnodes_engine.language.vocabulary import RESOURCES
-from wnodes_engine.snapshot import accounts, encode, given_hs23, looked_now, told, use_over_time
+from wnodes_engine.snapshot import averages, encode, given_hs23, looked_now, told, use_over_time
 from wnodes_engine.values import Node, Request
 
 _ALL: Final = (1 << 128) - 1
@@ -59,7 +58,7 @@ def sum_of(state: State) -> int:
         total += left_number(state, id_) + sum(push_number(id_, by) for by in state.history.pushed_by(id_))
         total += room_number(state, id_)
     total += sum(told_number(*order) for order in told(state))
-    total += sum(account_factor(*name) * use_number(account) for name, account in accounts(state))
+    total += sum(account_factor(*name) * use_number(tick, average) for name, tick, average in averages(state))
     for meter, hours, key in use_over_time(state):
         total += hours_factor(meter, key) * buckets_number(hours, key, hours.buckets(key))
     return total
@@ -148,10 +147,10 @@ def account_factor(share: int, fairshare: int, name: str) -> int:
     return _hash(b"account", encode((share, fairshare, name)))
 
 
-def use_number(account: Account) -> int:
-    """The averages of an account, before they are multiplied."""
-    total = _TICK * account.tick
-    for factor, average in zip(_RESOURCES, account.average, strict=True):
+def use_number(tick: int, averages: Iterable[int]) -> int:
+    """The averages of a share or an account as of that tick, before they are multiplied."""
+    total = _TICK * tick
+    for factor, average in zip(_RESOURCES, averages, strict=True):
         if average:
             total += factor * average
     return total & _ALL

@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from wnodes_engine.core.accounts import Account
 from wnodes_engine.core.claim import Claim, with_parts
 from wnodes_engine.core.ledger import Allocation
 from wnodes_engine.core.meters import Hours
@@ -32,7 +31,7 @@ from wnodes_engine.decision_log.digest import (
     use_number,
     waiting_number,
 )
-from wnodes_engine.snapshot import accounts, expired, told
+from wnodes_engine.snapshot import AccountName, averages, expired, told
 from wnodes_engine.values import Node, Preemption
 
 R = TypeVar("R")
@@ -44,11 +43,11 @@ class Tally:
     def __init__(self, state: State) -> None:
         self._state = state
         self._total = sum_of(state)
-        self._averages: dict[Account, tuple[int, int, int]] = {}
+        self._averages: dict[AccountName, tuple[int, int, int]] = {}
         """By account: its factor, the tick as of which it is in the sum, and what it is there."""
-        for name, account in accounts(state):
+        for name, tick, average in averages(state):
             factor = account_factor(*name)
-            self._averages[account] = (factor, account.tick, factor * use_number(account))
+            self._averages[name] = (factor, tick, factor * use_number(tick, average))
         self._paused = {id_: self._held(allocation) for id_, allocation in state.paused.items()}
         """By request: what suspended allocations are in the sum."""
         self._promises = _Promises(state)
@@ -135,22 +134,17 @@ class Tally:
         """The averages of the claim's shares and accounts may have been brought to another tick."""
         state, leaf = self._state, claim.leaf
         for share in state.tree.paths[leaf]:
-            account = state.share_use[share]
-            factor, tick, number = self._averages[account]
-            if account.tick != tick:
-                self._take(account, factor, number)
+            self._average((share, -1, ""), *state.averages.known(share))
         for fairshare, name in enumerate(claim.accounts):
             account = state.queues[leaf].accounts[fairshare][name]
-            known = self._averages.get(account)
-            if known is None:
-                self._take(account, account_factor(leaf, fairshare, name), 0)
-            elif account.tick != known[1]:
-                self._take(account, known[0], known[2])
+            self._average((leaf, fairshare, name), account.tick, account.average)
 
-    def _take(self, account: Account, factor: int, before: int) -> None:
-        number = factor * use_number(account)
-        self._averages[account] = (factor, account.tick, number)
-        self._total += number - before
+    def _average(self, name: AccountName, tick: int, average: list[int]) -> None:
+        factor, known, before = self._averages.get(name) or (account_factor(*name), -1, 0)
+        if tick != known:
+            number = factor * use_number(tick, average)
+            self._averages[name] = (factor, tick, number)
+            self._total += number - before
 
 
 class _Spent:
