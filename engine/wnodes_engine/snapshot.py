@@ -268,9 +268,14 @@ class _Tables:
     def fresh(self) -> Iterator[Part]:
         """The entries that have come since this was last asked."""
         if claims := self._claims.fresh():
-            yield Claims(tuple(ClaimRow(claim[0], PartRow(*claim.part), *claim[2:]) for claim in claims))
+            yield Claims(tuple(map(_claim_row, claims)))
         if requests := self._requests.fresh():
             yield Requests(requests)
+
+
+def _claim_row(claim: Claim) -> ClaimRow:
+    leaf, part, *others = astuple(claim)
+    return ClaimRow(leaf, PartRow(*part), *others)
 
 
 def _short(where: Where) -> int | Where:
