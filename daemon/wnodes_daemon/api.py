@@ -27,12 +27,16 @@ _encode: Final = msgspec.json.Encoder().encode
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What the handlers work with; `backends` tells how the batch systems answer."""
+    """What the handlers work with; `backends` tells how the batch systems answer.
+
+    `log_problem` tells why the decision log is not written, "" while it is, or is not wanted.
+    """
 
     service: Service
     known: wire.Known
     limits: Limits
     backends: Callable[[], tuple[views.BackendView, ...]]
+    log_problem: Callable[[], str] = str
 
 
 # ------------------------------------------------------------------ handlers
@@ -131,9 +135,9 @@ async def nodes(context: Context, _: Call) -> Response:
 
 
 async def health(context: Context, _: Call) -> Response:
-    """Whether the daemon, its store and its backends are well."""
-    service, backends = context.service, context.backends()
-    well = not service.broken and all(backend.answering for backend in backends)
+    """Whether the daemon, its store, its decision log and its backends are well."""
+    service, backends, log_error = context.service, context.backends(), context.log_problem()
+    well = not service.broken and not log_error and all(backend.answering for backend in backends)
     return _answer(
         views.HealthView(
             status="ok" if well else "degraded",
@@ -146,6 +150,7 @@ async def health(context: Context, _: Call) -> Response:
             nodes=len(service.nodes),
             nodes_up=sum(node.up for node in service.nodes.values()),
             store_error=service.broken,
+            log_error=log_error,
             backends=backends,
         )
     )

@@ -23,6 +23,7 @@ from wnodes_engine import __version__
 from wnodes_engine.backend import BackendUnavailable, BatchBackend
 from wnodes_engine.commands.inputs import complain, read_policy
 from wnodes_engine.core.policy import CompiledPolicy
+from wnodes_engine.decision_log.log import Log
 from wnodes_engine.documents import DocumentError
 from wnodes_engine.findings import Finding
 from wnodes_engine.site import Site, load_site
@@ -33,6 +34,7 @@ from wnodes_daemon import listen, logs
 from wnodes_daemon.api import Context
 from wnodes_daemon.application import application
 from wnodes_daemon.connections import bounded, most_connections
+from wnodes_daemon.decision_log import DecisionLog, DecisionLogError
 from wnodes_daemon.grouping import Busy
 from wnodes_daemon.loop import Line, Loop
 from wnodes_daemon.plugins import PluginError, load_backends, unserved
@@ -61,6 +63,7 @@ class Parts:
     store: Store
     bound: socket.socket
     address: str
+    decisions: DecisionLog | None
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -73,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parts = assemble(load_site(args.config))
     except DocumentError as error:
         return complain(error)
-    except (StartError, PluginError, StoreError, listen.ListenError) as error:
+    except (StartError, PluginError, StoreError, DecisionLogError, listen.ListenError) as error:
         sys.stderr.write(f"wnodesd: {error}\n")
         return 1
     logs.set_up(parts.site.daemon.log)
@@ -91,7 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def assemble(site: Site) -> Parts:
     """Everything that can be wrong before anything runs.
 
-    Raises DocumentError, StartError, PluginError, StoreError and ListenError.
+    Raises DocumentError, StartError, PluginError, StoreError, DecisionLogError and ListenError.
     """
     policy = load_policy(site)
     backends = load_backends(site)
@@ -102,7 +105,13 @@ def assemble(site: Site) -> Parts:
     except StoreError:
         listen.unbind(bound)
         raise
-    return Parts(site, policy, backends, store, bound, address)
+    try:
+        decisions = DecisionLog(site.daemon.decisions) if site.daemon.decisions is not None else None
+    except DecisionLogError:
+        store.close()
+        listen.unbind(bound)
+        raise
+    return Parts(site, policy, backends, store, bound, address, decisions)
 
 
 def load_policy(site: Site) -> CompiledPolicy:
@@ -172,15 +181,24 @@ class _Running:
             for line in self._lines.values():
                 await line.backend.close()
             listen.unbind(self._parts.bound)
+            if self._parts.decisions is not None:
+                await asyncio.to_thread(self._parts.decisions.close)
             _log.info("ended")
 
     async def _work(self, nodes: Sequence[Node]) -> None:
         parts, daemon = self._parts, self._site.daemon
+        decisions = parts.decisions
         service = Service(
-            parts.policy, nodes, parts.store, tuple(self._lines), most_waiting=daemon.limits.waiting
+            parts.policy,
+            nodes,
+            parts.store,
+            tuple(self._lines),
+            most_waiting=daemon.limits.waiting,
+            log=Log(decisions) if decisions is not None else None,
+            log_questions=daemon.decisions is not None and daemon.decisions.questions,
         )
         work = Loop(service, self._lines, tick=daemon.tick, settle=daemon.settle)
-        context = Context(service, self._known, daemon.limits, self._backend_views)
+        context = Context(service, self._known, daemon.limits, self._backend_views, self._log_problem)
         server = _Server(
             uvicorn.Config(
                 application(context),
@@ -259,6 +277,9 @@ class _Running:
             _log.exception("the new policy is not taken")
         else:
             _log.info("the policy was reloaded", extra={"digest": policy.digest})
+
+    def _log_problem(self) -> str:
+        return self._parts.decisions.problem if self._parts.decisions is not None else ""
 
     def _backend_views(self) -> tuple[BackendView, ...]:
         return tuple(

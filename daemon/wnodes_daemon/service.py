@@ -19,6 +19,8 @@ import msgspec
 from wnodes_engine import core
 from wnodes_engine.backend import Ending, JobRef, JobState, SlotRequest
 from wnodes_engine.core.policy import CompiledPolicy
+from wnodes_engine.decision_log.log import Log
+from wnodes_engine.decision_log.recorded import Recorded
 from wnodes_engine.values import Decision, Node, Outcome, Request, ShareUse
 
 from wnodes_daemon.grouping import Busy, Grouped
@@ -63,11 +65,17 @@ class Service:
         backends: Sequence[str],
         *,
         most_waiting: int = 1_000_000,
+        log: Log | None = None,
+        log_questions: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        """`log` is where everything that is done to the state is recorded, from `recover` on."""
         self.policy = policy
         self.nodes: dict[str, Node] = {node.name: node for node in nodes}
         self.state = core.State(policy, self.nodes.values(), preempts=False)
+        self._book: core.State | Recorded = self.state
+        self._log = log
+        self._log_questions = log_questions
         self.entries: dict[int, Entry] = {}
         self.dispatches: dict[str, Dispatch] = {}
         self.dispatch_of: dict[int, str] = {}
@@ -95,6 +103,8 @@ class Service:
 
     def decide(self, request: Request) -> Decision:
         """What would become of the request now, with every reason; nothing changes."""
+        if self._log_questions and isinstance(self._book, Recorded):
+            return self._book.decide(request, self.now())
         return core.decide(self.state, request, self.now())
 
     def shares(self) -> tuple[ShareUse, ...]:
@@ -150,7 +160,7 @@ class Service:
             if (entry := self.entries.get(id_)) is None:
                 return None
             now = self.now()
-            if self.state.cancel(str(id_), now):
+            if self._book.cancel(str(id_), now):
                 return self._move(entry, changes, state=State.CANCELLED, ended=now)
             return self._move(entry, changes, cancelling=True)
 
@@ -165,7 +175,7 @@ class Service:
             now = self.now()
             return [
                 carried
-                for start in self.state.schedule(now).starts
+                for start in self._book.schedule(now).starts
                 if (carried := self._begin(start, now, changes)) is not None
             ]
 
@@ -233,10 +243,10 @@ class Service:
             del self.dispatch_of[dispatch.request]
             entry, now = self.entries[dispatch.request], self.now()
             if entry.cancelling:
-                self.state.finish(entry.request.id, now)
+                self._book.finish(entry.request.id, now)
                 self._move(entry, changes, state=State.CANCELLED, ended=now)
             else:
-                self.state.requeue(entry.request.id, now)
+                self._book.requeue(entry.request.id, now)
                 self._move(entry, changes, state=State.WAITING, decision=None)
 
         await self._do(command)
@@ -245,10 +255,10 @@ class Service:
     def see_nodes(self, nodes: Iterable[Node]) -> list[Node]:
         """Take in the nodes as a backend shows them; returns those that have changed."""
         changed = [node for node in nodes if self.nodes.get(node.name) != node]
-        for node in changed:
-            self.nodes[node.name] = node
-            self.state.set_node(node)
         if changed:
+            self.nodes |= {node.name: node for node in changed}
+            self._book.advance(self.now())
+            self._book.set_nodes(changed)
             self.work_to_do.set()
         return changed
 
@@ -258,7 +268,7 @@ class Service:
         """Make the memory anew from the store. Raises StoreUnavailable."""
         loop = asyncio.get_running_loop()
         stored = await loop.run_in_executor(self._writer, self._load)
-        if changes := self._rebuild(self.policy, *stored):
+        if changes := self._rebuild(self.policy, "taken up from the store", *stored):
             await loop.run_in_executor(self._writer, self._store.commit, changes)
         self.broken = ""
         self.work_to_do.set()
@@ -273,7 +283,8 @@ class Service:
         def command(changes: Changes) -> None:
             entries, dispatches = list(self.entries.values()), list(self.dispatches.values())
             given_up = list(self.given_up.values())
-            changes += self._rebuild(policy, self._next_id - 1, entries, dispatches, given_up)
+            why, last_id = "the policy was reloaded", self._next_id - 1
+            changes += self._rebuild(policy, why, last_id, entries, dispatches, given_up)
 
         try:
             await self._do(command)
@@ -295,6 +306,7 @@ class Service:
     def _rebuild(
         self,
         policy: CompiledPolicy,
+        why: str,
         last_id: int,
         entries: Sequence[Entry],
         dispatches: Sequence[Dispatch],
@@ -305,6 +317,7 @@ class Service:
             if place.node not in self.nodes:  # it was there once, and something of ours is on it
                 self.nodes[place.node] = Node(place.node, cores=0, memory=0, up=False)
         self.policy, self.state = policy, core.State(policy, self.nodes.values(), preempts=False)
+        self._book = Recorded(self.state, self._log, why) if self._log is not None else self.state
         self.dispatches = {dispatch.key: dispatch for dispatch in dispatches}
         self.dispatch_of = {dispatch.request: dispatch.key for dispatch in dispatches}
         self.given_up = {dispatch.key: dispatch for dispatch in given_up}
@@ -314,10 +327,10 @@ class Service:
             if (key := self.dispatch_of.get(entry.id)) is not None:
                 dispatch = self.dispatches[key]
                 since = dispatch.created if dispatch.started is None else dispatch.started
-                allocation = self.state.start(entry.request, dispatch.placement, since)
+                allocation = self._book.start(entry.request, dispatch.placement, since)
                 share: str | None = allocation.share
             else:
-                decision = self.state.submit(entry.request, now)
+                decision = self._book.submit(entry.request, now)
                 share = decision.share
                 if decision.outcome is Outcome.DENY:
                     self._move(entry, changes, state=State.DENIED, decision=decision, ended=now)
@@ -352,7 +365,7 @@ class Service:
     def _admit(self, request: Request, now: int, changes: Changes) -> Entry:
         id_ = self._next_id
         request = msgspec.structs.replace(request, id=str(id_), submitted=now)
-        decision = self.state.submit(request, now)
+        decision = self._book.submit(request, now)
         if decision.outcome is Outcome.DENY:
             return Entry(0, request, State.DENIED, decision.share, decision=decision)
         self._next_id += 1
@@ -365,7 +378,7 @@ class Service:
         entry = self.entries[int(request.id)]
         backend = backend_of(decision.route, self._backends)
         if backend is None:
-            self.state.finish(request.id, now)
+            self._book.finish(request.id, now)
             message = f"no backend carries this out: the policy routes it to {decision.route}"
             self._move(entry, changes, state=State.FAILED, ended=now, message=message)
             return None
@@ -407,7 +420,7 @@ class Service:
         del self.dispatches[dispatch.key], self.dispatch_of[dispatch.request]
         entry, now = self.entries[dispatch.request], self.now()
         if entry.request.id in self.state.running:
-            self.state.finish(entry.request.id, now)
+            self._book.finish(entry.request.id, now)
         self._move(entry, changes, **{"state": state, "ended": now, **more})
 
     def _progress(self, dispatch: Dispatch, changes: Changes) -> None:

@@ -134,6 +134,7 @@ class HealthView(msgspec.Struct, frozen=True):
     nodes: int
     nodes_up: int
     store_error: str
+    log_error: str
     backends: tuple[BackendView, ...]
 
 

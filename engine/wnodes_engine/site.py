@@ -72,6 +72,19 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Decisions:
+    """The daemon's decision log: a new file after so many bytes, and how many old ones are kept (None: all).
+
+    `questions`: what was only asked about is recorded, too.
+    """
+
+    file: Path
+    size: int = 256 << 20
+    keep: int | None = None
+    questions: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Daemon:
     """What wnodesd is told: `store` is a file, `tick` and `settle` in seconds; paths are absolute.
 
@@ -87,6 +100,7 @@ class Daemon:
     settle: int = 300
     limits: Limits = Limits()
     log: str = "info"
+    decisions: Decisions | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,5 +300,13 @@ def _daemon(spec: Mapping[str, Any], folder: Path) -> Daemon:
         store=store if "://" in store else str(folder / store),
         socket=folder / path if path is not None else None,
         limits=Limits(**spec.get("limits", {})),
+        decisions=_decisions(spec["decisions"], folder) if "decisions" in spec else None,
         **said,
     )
+
+
+def _decisions(spec: Mapping[str, Any], folder: Path) -> Decisions:
+    said = {key: spec[key] for key in ("keep", "questions") if key in spec}
+    if "size" in spec:
+        said["size"] = _in_mib(spec)["size"] << 20
+    return Decisions(folder / spec["file"], **said)

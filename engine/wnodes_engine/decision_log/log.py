@@ -101,13 +101,14 @@ class Lines:
         """Whether this file is at its end, and the next record belongs to a new one."""
         return self._sink.full
 
-    def new_file(self) -> None:
-        """Begin a file; it carries on the one before, which ends here, if there was any."""
+    def new_file(self, *, gap: bool = False) -> None:
+        """Begin a file; without a gap it carries on the one before, which ends here, if there was any."""
+        if gap:
+            self._sum = None
         if self._sum is not None:
             self.end()
-        follows = self._sum
+        follows, self._sum = self._sum, None
         self._sink.new()
-        self._sum = None
         self._write(Head(format=FORMAT, engine=__version__, follows=follows))
 
     def put(self, record: Policy | Change) -> None:
