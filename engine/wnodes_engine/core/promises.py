@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import astuple
 
+from wnodes_engine.core.claim import Claim
 from wnodes_engine.core.farm import Free, Where, fit, more
 from wnodes_engine.core.ledger import HS23, Allocation
 from wnodes_engine.core.room import Given
@@ -74,14 +75,14 @@ def keep(state: State, now: int) -> list[Allocation]:
     """Start everybody whose room is there; a promise that cannot be kept is off."""
     started = []
     for pledge in list(state.pledges.values()):
-        if _is_due(state, pledge):
+        if _is_due(state, pledge, now):
             _end(state, pledge)
             waiter = pledge.waiter
             state.stop_waiting(waiter.claim)
             allocation = Allocation(waiter.request, waiter.claim, pledge.where, now, waiter.serial, state)
             state.hold(allocation, now)
             started.append(allocation)
-        elif not pledge.victims:
+        elif not pledge.victims and _is_vain(state, pledge, now):
             take_back(state, pledge)
     return started
 
@@ -124,29 +125,82 @@ def _owe(state: State, victim: Allocation, sign: int) -> None:
                 del state.owed[node]
 
 
-def _is_due(state: State, pledge: Pledge) -> bool:
-    """Whether the request can start: its share has room, and its nodes have, beside what others are due."""
-    claim, tree = pledge.waiter.claim, state.tree
+def _is_due(state: State, pledge: Pledge, now: int) -> bool:
+    """Whether the request can start beside its victims that stay, and beside what others are due."""
+    claim = pledge.waiter.claim
+    part = claim.part
+    for node, parts in pledge.where:
+        if _goes_down(state, claim, node, now) or fit(part, *_free_now(state, node)) < parts:
+            return False
+    return _has_its_own(state, pledge, claim, pledge.where) and all(
+        _has_its_own(state, pledge, victim.claim, victim.where) for victim in pledge.victims.values()
+    )
+
+
+def _has_its_own(state: State, pledge: Pledge, claim: Claim, where: Where) -> bool:
+    """Whether the claim has what it holds there, if the pledge's victims stay and those of others leave."""
+    tree = state.tree
+    if pledge.victims:
+        tree = tree.copy()
+        for victim in pledge.victims.values():
+            if victim.given is not None:
+                tree.charge(victim.claim.leaf, victim.given.charged, 1)
     if any(tree.free(claim.leaf, resource) < 0 for resource, _ in claim.asks):
         return False
     if state.policy.tracks_hs23 and tree.free(claim.leaf, HS23) < 0:
         return False
-    return all(_node_is_due(state, pledge, node, parts) for node, parts in pledge.where)
+    return all(
+        amount >= 0
+        for node, _ in where
+        for amount, asked in zip(_left(state, pledge, node), astuple(claim.part), strict=True)
+        if asked
+    )
 
 
-def _node_is_due(state: State, pledge: Pledge, node: int, parts: int) -> bool:
-    """Whether so many parts are there now, and were not freed, or will not be, for somebody else."""
-    part = pledge.waiter.claim.part
-    now = state.farm.free(node)
-    for other in state.pledges.values():
-        for at, count in other.where:
-            if at == node:
-                now = more(now, other.waiter.claim.part, count)
-    if fit(part, *now) < parts:
-        return False
+def _left(state: State, pledge: Pledge, node: int) -> Free:
+    """What is left on the node once those that leave for others have left."""
     left = state.free_then(node)
     for victim in pledge.victims.values():
         for at, count in victim.where:
             if at == node and victim.given is not None:
                 left = more(left, victim.given.part, -count)
-    return all(amount >= 0 for amount, asked in zip(left, astuple(part), strict=True) if asked)
+    return left
+
+
+def _free_now(state: State, node: int) -> Free:
+    """What is free on the node beside all that runs there."""
+    free = state.farm.free(node)
+    for pledge in state.pledges.values():
+        for at, count in pledge.where:
+            if at == node:
+                free = more(free, pledge.waiter.claim.part, count)
+    return free
+
+
+def _is_vain(state: State, pledge: Pledge, now: int) -> bool:
+    """Whether the request has no room even once everybody has left, beside what was promised before it."""
+    claim, tree = pledge.waiter.claim, state.tree.copy()
+    waiting = list(state.pledges.values())
+    later = waiting[waiting.index(pledge) + 1 :]
+    for other in later:
+        tree.charge(other.waiter.claim.leaf, state.charges(other.waiter.claim, other.where), -1)
+    if any(tree.free(claim.leaf, resource) < 0 for resource, _ in claim.asks):
+        return True
+    if state.policy.tracks_hs23 and tree.free(claim.leaf, HS23) < 0:
+        return True
+    for node, parts in pledge.where:
+        free = more(state.free_then(node), claim.part, parts)
+        for other in later:
+            for at, count in other.where:
+                if at == node:
+                    free = more(free, other.waiter.claim.part, count)
+        if _goes_down(state, claim, node, now) or fit(claim.part, *free) < parts:
+            return True
+    return False
+
+
+def _goes_down(state: State, claim: Claim, node: int, now: int) -> bool:
+    """Whether the node has a downtime before the claim, started now, would have ended."""
+    end = now + claim.walltime
+    downtimes = state.downtimes[state.farm.class_of[node]]
+    return any(begin < end and now < until for begin, until in downtimes)
