@@ -275,7 +275,7 @@ class _Tables:
 
 def _claim_row(claim: Claim) -> ClaimRow:
     leaf, part, *others = astuple(claim)
-    return ClaimRow(leaf, PartRow(*part), *others)
+    return ClaimRow(leaf, PartRow(*astuple(part)), *others)
 
 
 def _short(where: Where) -> int | Where:
