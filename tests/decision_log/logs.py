@@ -98,7 +98,7 @@ def some_log() -> bytes:
 
 MAKING_ROOM = """
 policy making_room
-share a 50% share b 50%
+share a 60% share b 40%
 assign a when group == "alice" assign b otherwise
 quota for user "bob": cores <= 1
 reclaim for any at most 9 per hour by requeue for job, suspend for vmjob after 5m
@@ -108,7 +108,7 @@ route job, vmjob, vm, pool to simulated
 
 def _make_room(log: Log, now: int) -> None:
     """A state in which room is being made, and what comes of it."""
-    state = State(compile_policy(checked(MAKING_ROOM)), [Node("n1", 8, 16384)])
+    state = State(compile_policy(checked(MAKING_ROOM)), [Node("n1", 9, 16384)])
     for n in range(4):
         state.submit(_job(f"b{n}", now), now)
         state.submit(_job(f"v{n}", now, kind="vmjob"), now)
@@ -117,7 +117,7 @@ def _make_room(log: Log, now: int) -> None:
         state.submit(_job(f"bob{n}", now, user="bob"), now)
     state.finish("b3", now)
     state.schedule(now)
-    state.submit(_job("a1", now, group="alice", cores=3), now)
+    state.submit(_job("a1", now, group="alice", cores=4), now)
     first, second, third = state.schedule(now + 1).preemptions
     state.requeue(first.victim, now + 2)
     state.suspend("v3", now + 2)

@@ -39,7 +39,6 @@ def test_whatever_is_recorded_is_confirmed(text: str, nodes: list[Node], stream:
     assert told.records == sum(told.by_kind.values())
 
 
-@pytest.mark.skip(reason="open: a state restored for a new file does not keep its averages of shares alike")
 @given(preempting.policies(), preempting.nodes(), preempting.crowded(60), st.integers(2, 20))
 def test_whatever_room_is_made_is_confirmed_from_the_first_file_to_the_last(
     text: str, nodes: list[Node], stream: list[Step], most: int
@@ -49,7 +48,6 @@ def test_whatever_room_is_made_is_confirmed_from_the_first_file_to_the_last(
     assert [one.difference for one in told] == [None] * len(told)
 
 
-@pytest.mark.skip(reason="open: a state restored for a new file does not keep its averages of shares alike")
 @given(policies(Asking(time=True, state=True)), farms.nodes(), streams.streams(), st.integers(1, 9))
 def test_each_file_can_be_run_again_by_itself(
     text: str, nodes: list[Node], stream: list[streams.Event], most: int

@@ -73,7 +73,6 @@ def worked_out(state: State) -> dict[str, Any]:
     }
 
 
-@pytest.mark.skip(reason="open: restore has not followed the new lines and averages of the core")
 @given(POLICIES, farms.nodes(factors=True), streams.streams(), streams.streams())
 def test_what_is_restored_decides_the_same_from_then_on(
     text: str, nodes: list[Node], before: list[streams.Event], after: list[streams.Event]
@@ -96,7 +95,6 @@ def goes_on_alike(text: str, nodes: list[Node], before: Sequence[Step], after: S
     assert snapshot(twin.state) == snapshot(player.state)
 
 
-@pytest.mark.skip(reason="open: restore has not followed the new lines and averages of the core")
 @given(policies(Asking(rules=False)), farms.nodes(most=3), streams.crowds(), streams.crowds())
 def test_a_crowd_is_restored_in_its_order(
     text: str, nodes: list[Node], before: list[streams.Event], after: list[streams.Event]
@@ -104,7 +102,6 @@ def test_a_crowd_is_restored_in_its_order(
     goes_on_alike(text, nodes, before, after)
 
 
-@pytest.mark.skip(reason="open: restore has not followed the new lines and averages of the core")
 @given(preempting.policies(), preempting.nodes(), preempting.crowded(60), preempting.crowded())
 def test_promises_and_victims_are_restored_as_they_were(
     text: str, nodes: list[Node], before: list[Step], after: list[Step]

@@ -45,26 +45,27 @@ class ShareAverages:
     What it holds now is what the share tree says, less what that expects.
     """
 
-    __slots__ = ("_averages", "_expected", "_half_lives", "_held", "_ticks")
+    __slots__ = ("_averages", "_expected", "_half_lives", "_held", "ticks")
 
     def __init__(self, held: Sequence[Sequence[int]], half_lives: Sequence[int]) -> None:
         """`held` is the share tree's, by resource and share; half-lives in seconds, by share."""
         self._held = held
         self._half_lives = half_lives
         self._averages = [[0] * len(RESOURCES) for _ in half_lives]
-        self._ticks = [0] * len(half_lives)
+        self.ticks = [0] * len(half_lives)
+        """By share: the tick as of which its averages stand."""
         self._expected = [[0] * len(half_lives) for _ in RESOURCES]
 
     def settle(self, path: Iterable[int], tick: int) -> None:
         """What these shares hold is about to change: what they have held until now goes into the averages."""
         for share in path:
-            if tick > self._ticks[share]:
+            if tick > self.ticks[share]:
                 self._averages[share] = self.at(share, tick)
-                self._ticks[share] = tick
+                self.ticks[share] = tick
 
     def at(self, share: int, tick: int) -> list[int]:
         """The averages of one share at the tick, in 2^-20 of each unit."""
-        ticks = tick - self._ticks[share]
+        ticks = tick - self.ticks[share]
         if ticks <= 0:
             return self._averages[share]
         held = [
@@ -82,12 +83,12 @@ class ShareAverages:
 
     def known(self, share: int) -> tuple[int, list[int]]:
         """The last tick as of which the averages of a share were worked out, and they then."""
-        return self._ticks[share], self._averages[share]
+        return self.ticks[share], self._averages[share]
 
     def restore(self, share: int, resource: int, average: int, tick: int) -> None:
         """Take up a past average, in 2^-20 of the unit, as of that tick."""
         self.settle((share,), tick)
-        self._ticks[share] = tick
+        self.ticks[share] = tick
         self._averages[share][resource] = average
 
 

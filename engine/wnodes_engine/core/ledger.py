@@ -108,8 +108,6 @@ class Ledger:
         """The capacity of the nodes that are up, by resource: what policies call `farm.cores` and so on."""
         self.tree = ShareTree(shares, self.farm.configured(), self.farm.live())
         self.averages = ShareAverages(self.tree.held, _half_lives(policy))
-        self._settled = [-1] * len(shares)
-        """By leaf: the tick at which it was charged last."""
 
     # --------------------------------------------------------------- the nodes
 
@@ -291,8 +289,7 @@ class Ledger:
         for node, parts in allocation.where:
             farm.take(node, claim.part, parts * sign)
             all_up &= farm.up[node]
-        if tick > self._settled[claim.leaf]:
-            self._settled[claim.leaf] = tick
+        if tick > self.averages.ticks[claim.leaf]:
             self.averages.settle(tree.paths[claim.leaf], tick)
         tree.charge(claim.leaf, claim.asks, sign)
         if claim.placed or self.policy.tracks_hs23:

@@ -205,6 +205,7 @@ class LeafQueue:
 
     def restore_hold(self, claim: Claim, hold: Hold, asleep: bool) -> None:
         """Let a class sleep, or have been woken, as `holds` told it."""
+        self.line_up()
         members = self._classes[claim]
         if asleep:
             self.put_to_sleep(members, hold)
