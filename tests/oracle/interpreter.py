@@ -13,14 +13,15 @@ from oracle.answers import Answer, Scheduled, Started, Why, at
 from oracle.averages import Change
 from oracle.ceilings import ceilings, exceeded, held_back, over_quota
 from oracle.fitting import fitting, has_room, placement, room_for, room_when_empty
-from oracle.making_room import make_room
-from oracle.order import leaf_key, next_of, priority
+from oracle.making_room import make_room, speaks_for
+from oracle.order import leaf_key, priority
 from oracle.pledges import can_go_on, is_due, is_vain
 from oracle.records import Departure, Ended, Held, Pledge, Telling, Waiting
 from oracle.request import Asked, asked
 from oracle.reservations import Reservation, delays, reserve
 from oracle.state import COMPUTING, State
 from oracle.tree import Amounts
+from oracle.turns import Turns
 from wnodes_engine.check.checked import UNLIMITED, CheckedPolicy
 from wnodes_engine.core.averages import TICK
 from wnodes_engine.values import Code, Node, Outcome, Placement, Request
@@ -187,7 +188,10 @@ class Oracle:
     def _call_off(self, request_id: str) -> None:
         """A pledge is over: who is still there is let off."""
         pledge = self.state.pledges.pop(request_id)
-        self.let_off += [told.victim for told in pledge.victims]
+        for told in pledge.victims:
+            self.let_off.append(told.victim)
+            mine = [t for t in self.state.tellings if (t.rule, t.victim) == (told.rule, told.victim)]
+            self.state.tellings.remove(mine[-1])
 
     def _withdraw(self, request_id: str) -> bool:
         """Take a request out of the queue, and what is pledged to it back."""
@@ -238,16 +242,15 @@ class Oracle:
 
     def _round(self, done: Scheduled, now: int) -> bool:
         """Start whatever may start, in order, until room is made for somebody; whether it was."""
-        tried: set[str] = set()
-        closed: set[int] = set()
         reserved: dict[int, Reservation | None] = {}
-        while (waiting := next_of(self.state, 0, tried, closed, now)) is not None:
+        turns = Turns(self.state, now, lambda waiting: self._spoken_for(waiting, now))
+        while (waiting := turns.next()) is not None:
             wish, leaf = waiting.asked, waiting.leaf
-            tried.add(waiting.id)
+            strict = self.policy.orders[leaf].strict
             promises = [r for r in reserved.values() if r is not None]
             if held_back(self.state, wish, now):
-                continue
-            if not has_room(self.state, wish):
+                pass
+            elif not has_room(self.state, wish):
                 if self.looked.get(leaf) != now // TICK:
                     room = make_room(self.state, waiting, promises, now)
                     if room.pledge is not None:
@@ -255,21 +258,31 @@ class Oracle:
                         return True
                     if room.spoken:
                         self.looked[leaf] = now // TICK
-                if self.policy.orders[leaf].strict:
-                    closed.add(leaf)
+                if strict:
+                    turns.close(leaf)
                 elif leaf not in reserved:
                     reserved[leaf] = reserve(self.state, waiting, now)
-                continue
-            there = self.widest(wish, promises, now)
-            if there is not None:
-                done.starts.append(self._begin(waiting, there, now))
-            elif self.policy.orders[leaf].strict:
-                closed.add(leaf)
+                turns.no_room(waiting)
+            else:
+                there = self.widest(wish, promises, now)
+                if there is not None:
+                    done.starts.append(self._begin(waiting, there, now))
+                else:
+                    turns.delays(waiting, promises)
+                    if strict:
+                        turns.close(leaf)
+            turns.had(waiting)
         return False
+
+    def _spoken_for(self, waiting: Waiting, now: int) -> bool:
+        """Whether room may be made for it in this pass."""
+        if self.looked.get(waiting.leaf) == now // TICK:
+            return False
+        return any(speaks_for(self.state, rule, waiting, now) for rule in self.policy.preempts)
 
     def _pledge(self, pledge: Pledge, done: Scheduled, now: int) -> None:
         self.state.pledges[pledge.waiting.id] = pledge
-        self.state.tellings += [Telling(told.rule, now) for told in pledge.victims]
+        self.state.tellings += [Telling(told.rule, now, told.victim) for told in pledge.victims]
         done.preemptions += pledge.victims
 
     # ----------------------------------------------------------- what denies

@@ -14,18 +14,6 @@ from wnodes_engine.check.checked import CheckedPolicy, OrderKey
 from wnodes_engine.core.averages import AVERAGE_BITS, TICK
 
 
-def next_of(state: State, n: int, tried: set[str], closed: set[int], now: int) -> Waiting | None:
-    """The request that a share offers next, of those not tried and in no closed leaf."""
-    share = state.policy.shares[n]
-    if share.is_leaf:
-        queue = [w for w in state.line() if w.leaf == n and w.id not in tried]
-        return min(queue, key=lambda w: leaf_key(state, w, now)) if queue and n not in closed else None
-    tree = state.tree()
-    offers = [(c, next_of(state, c, tried, closed, now)) for c in share.children]
-    made = [(sibling_key(state, tree, n, c, o, now), o) for c, o in offers if o is not None]
-    return min(made, key=lambda pair: pair[0])[1] if made else None
-
-
 def sibling_key(
     state: State, tree: Tree, parent: int, n: int, waiting: Waiting, now: int
 ) -> tuple[bool, float, int, int]:

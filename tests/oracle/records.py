@@ -104,3 +104,4 @@ class Telling:
 
     rule: int
     time: int
+    victim: str

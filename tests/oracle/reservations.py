@@ -29,6 +29,12 @@ class Reservation:
         """The names of the nodes that are kept."""
         return frozenset(p.node for p in self.placement)
 
+    def then(self, state: State, now: int) -> State:
+        """The farm as it will be when the promise falls due, with what was promised."""
+        waiting = self.waiting
+        head = Held(waiting.asked, waiting.leaf, self.placement, self.time, waiting.sequence)
+        return state.later(self.time, now, head)
+
 
 def reserve(state: State, head: Waiting, now: int) -> Reservation | None:
     """The earliest expected end at which the head fits, with what it would get; None if it never does.
@@ -52,9 +58,7 @@ def delays(
     """
     if not promise.concerns(candidate, state.latest):
         return False
-    waiting = promise.waiting
-    head = Held(waiting.asked, waiting.leaf, promise.placement, promise.time, waiting.sequence)
-    then = state.later(promise.time, now, head)
+    then = promise.then(state, now)
     return share_is_full(then, candidate, placement) or any(
         parts_in(then.room(then.nodes[p.node]), candidate.part) < p.parts
         for p in placement

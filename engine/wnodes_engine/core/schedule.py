@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -11,14 +12,16 @@ from wnodes_engine.core.claim import Claim
 from wnodes_engine.core.farm import Where
 from wnodes_engine.core.fitting import held_back, nodes_for, nodes_now, widest
 from wnodes_engine.core.ledger import Allocation
-from wnodes_engine.core.limits import full_in, holding_back, over_hours
+from wnodes_engine.core.limits import full_in, holding_back
 from wnodes_engine.core.pausing import go_on
 from wnodes_engine.core.placement import meets_downtime
 from wnodes_engine.core.promises import keep, promise
+from wnodes_engine.core.queue import LeafQueue
 from wnodes_engine.core.reserve import Reservation, place_beside, reserve
 from wnodes_engine.core.rights import could_speak
 from wnodes_engine.core.tracks import Shape, Track, WaitClass
-from wnodes_engine.core.victims import entitling, make_room
+from wnodes_engine.core.victims import make_room, speaking
+from wnodes_engine.language.vocabulary import RESOURCES
 from wnodes_engine.values import Preemption
 
 if TYPE_CHECKING:
@@ -28,7 +31,6 @@ _Rank = tuple[bool, int, int, int]
 """How an offer stands among its siblings': above nominal, averaged use, submitted, serial; smaller first."""
 
 _NOTHING: Final = -1
-_PLENTY: Final = (0, 1 << 62)
 _NEVER: Final = 1 << 64
 """Later than any end, unlimited walltimes included."""
 
@@ -125,8 +127,8 @@ class _Pass:
         """By leaf: the shapes for which there is no room, whoever comes and when."""
         self.all_roomless = True
         """Whether there is for nobody in line, as far as the pass has come."""
-        self.full: dict[int, tuple[int, int]] = {}
-        """By leaf: a resource that ran short in its share, and how much of it was left."""
+        self.left: dict[int, list[int]] = {}
+        """By leaf: what its share had left of each resource when somebody found no room last."""
         self.no_nodes: set[Shape] = set()
         self.heads: list[Claim] = []
         self.headed: set[int] = set()
@@ -134,8 +136,10 @@ class _Pass:
         self.reservations: list[Reservation] = []
         self.limits: dict[tuple[int, Shape], int] = {}
         """By leaf and shape: when a request has to end so that no head loses its part of the share tree."""
-        self.passed: set[Track] = set()
-        """The tracks of which nothing ends in time, or nobody has room nor is given any."""
+        self.shut: dict[tuple[int, Shape], int] = {}
+        """By leaf and shape: when a request has to end, as somebody found who would have ended later."""
+        self.as_of: dict[int, int] = {}
+        """By leaf: the version of the state in which its next was looked at last."""
 
     def run(self) -> list[Allocation]:
         state, tick = self.state, self.tick
@@ -217,26 +221,62 @@ class _Pass:
         )
 
     def _has_next(self, leaf: int) -> bool:
-        """Whether some class in the line is not blocked yet; the cursor then stands at its track."""
+        """Whether somebody in the line has a turn; the cursor then stands at its track."""
         at = self.cursor[leaf]
         if at == _NOTHING:
             return False
-        queue, blocked = self.state.queues[leaf], self.blocked[leaf]
-        line = queue.line
-        if blocked or self.passed:
-            if queue.shapes.keys() <= blocked:
-                at = len(line)
-            # For whom room may be made has to have its turn, however much it asks.
-            resource, free = _PLENTY if leaf in self.may else self.full.get(leaf, _PLENTY)
-            while at < len(line):
-                track = line[at][2]
-                if not (
-                    track.shape in blocked or track in self.passed or _asks_over(track.claim, resource, free)
-                ):
-                    break
-                at += 1
-            self.cursor[leaf] = at
+        queue, left, blocked = self.state.queues[leaf], self.left.get(leaf), self.blocked[leaf]
+        line, may = queue.line, leaf in self.may
+        if blocked and not may and queue.shapes.keys() <= blocked:
+            at = len(line)
+        while at < len(line):
+            track = line[at][2]
+            if left is not None and (track.shape in blocked or _asks_over(track.claim, left)):
+                # It has no room either. For whom room may be made has its turn all the same.
+                if not may:
+                    at += 1
+                    continue
+                if not self._is_spoken_for(track.first()):
+                    self._pass_by(leaf, track)
+                    continue
+            if self.shut and (limit := self.shut.get((leaf, track.shape))) is not None:
+                first = self._first_to_end_by(track, limit)
+                if first is None:
+                    at += 1
+                    continue
+                if first > track.seen:
+                    self._pass_by(leaf, track, first)
+                    continue
+            if not self._hold_back(leaf, queue, track):
+                break
+        self.cursor[leaf] = at
+        self.as_of[leaf] = self.state.version
         return at < len(line)
+
+    def _hold_back(self, leaf: int, queue: LeafQueue, track: Track) -> bool:
+        """Whether a quota keeps the track's first class from starting: it has no turn then."""
+        members = track.first()
+        claim = members.claim
+        hold = holding_back(self.state, claim)
+        if hold is not None:
+            queue.put_to_sleep(members, hold)
+            return True
+        if (claim.hours or claim.placed) and held_back(self.state, claim, self.now):
+            self.all_roomless = False
+            self._pass_by(leaf, track)
+            return True
+        return False
+
+    def _is_spoken_for(self, members: WaitClass) -> bool:
+        """Whether some rule speaks for the oldest of the class."""
+        waiter = members.head(self.state.waiters)
+        return any(speaking(self.state, waiter.request, waiter.claim, self.now))
+
+    def _first_to_end_by(self, track: Track, limit: int) -> int | None:
+        """The place of the track's first class that ends by then; None if all end later."""
+        longest, awake = limit - self.now, track.awake
+        places = range(track.seen, len(awake))
+        return next((at for at in places if awake[at][1].claim.walltime <= longest), None)
 
     def _next(self, leaf: int) -> Track:
         """The track whose first class is the leaf's next; only where `_has_next`."""
@@ -248,44 +288,26 @@ class _Pass:
         """Start the first in the line, or note what blocks it."""
         state, now = self.state, self.now
         queue, track = state.queues[leaf], self._next(leaf)
+        if self.as_of[leaf] != state.version and self._hold_back(leaf, queue, track):
+            return None
         members = track.first()
         claim = members.claim
-        hold = holding_back(state, claim)
-        if hold is not None:
-            queue.put_to_sleep(members, hold)
-            return None
-        if claim.hours and over_hours(state, claim, now):
-            self.all_roomless = False
-            self._skip(leaf, track)
-            queue.settled(members)
-            return None
-        full = full_in(state.tree, claim)
-        if full < 0 and self.heads and not claim.placed:
-            limit = self._limit(claim, track.shape)
-            if now + claim.walltime > limit:
-                self._delays(leaf, track, limit)
-                queue.settled(members)
-                return None
-        # Whom a quota for nodes holds back blocks nobody, though there be no room in the share either.
-        where = self._nodes(claim, track.shape) if full < 0 or claim.placed else None
-        if isinstance(where, str):
-            self.all_roomless = False
-            self._skip(leaf, track)
-            queue.settled(members)
-            return None
-        if full >= 0:
-            # Nothing is given back in a pass: who asks as much as that need not be looked at again.
-            self.full[leaf] = (full, state.tree.free(leaf, full))
-            where = None
+        where = None if full_in(state.tree, claim) >= 0 else self._nodes(claim, track.shape)
         if where is None:
             self._block(leaf, track)
             queue.settled(members)
             return None
         if self.heads:
+            limit = self._limit(claim, track.shape)
+            if now + claim.walltime > limit:
+                self.shut[leaf, track.shape] = limit
+                self._delays(leaf, queue)
+                queue.settled(members)
+                return None
             where = self._beside(claim, where)
             if where is None:
-                self._delays(leaf, track)
-                queue.settled(members)
+                self._delays(leaf, queue)
+                self._pass_by(leaf, track)
                 return None
         if claim.most > claim.parts:
             claim, where = widest(state, claim, where, self._with_more)
@@ -300,60 +322,60 @@ class _Pass:
         where = nodes_now(self.state, claim, self.now)
         return self._beside(claim, where) if self.heads and where is not None else where
 
-    def _skip(self, leaf: int, track: Track, to: int | None = None) -> None:
-        """Pass over the track's first class, or all before `to`."""
+    def _pass_by(self, leaf: int, track: Track, to: int | None = None) -> None:
+        """Pass by the track's first class, or all before `to`: they have had their turn, or have none."""
+        queue = self.state.queues[leaf]
         if track.seen == track.base:
             self.skipped.append((leaf, track))
-        self.state.queues[leaf].skip(track, track.seen + 1 if to is None else to)
+        to = track.seen + 1 if to is None else to
+        passed = [members for _, members in track.awake[track.seen : to]]
+        queue.skip(track, to)
+        for members in passed:
+            queue.settled(members)
 
-    def _nodes(self, claim: Claim, shape: Shape) -> Where | str | None:
-        """What `nodes_for` finds; nothing is given back in a pass, so what found no room will find none."""
-        if shape in self.no_nodes and not claim.placed:
+    def _nodes(self, claim: Claim, shape: Shape) -> Where | None:
+        """Nodes for the claim; nothing is given back in a pass, so what found no room will find none."""
+        if shape in self.no_nodes:
             return None
         where = nodes_for(self.state, claim, self.now)
-        # What is short may be the share's hs23, or only the nodes that a downtime leaves.
-        plain = not self.state.policy.tracks_hs23 and not meets_downtime(self.state, claim, self.now)
-        if where is None and plain:
+        # What is short may be the share's hs23, or only the nodes that a downtime or a quota leaves.
+        plain = not (self.state.policy.tracks_hs23 or claim.placed)
+        if where is None and plain and not meets_downtime(self.state, claim, self.now):
             self.no_nodes.add(shape)
-        return where
+        return None if isinstance(where, str) else where
 
     def _block(self, leaf: int, track: Track) -> None:
-        queue = self.state.queues[leaf]
-        if leaf in self.may and self._make_room(leaf, track.first()):
+        state, queue, members = self.state, self.state.queues[leaf], track.first()
+        if leaf in self.may and self._make_room(leaf, members):
             return
         if queue.order.strict:
             self.all_roomless = False
             self.cursor[leaf] = _NOTHING
             return
-        claim = track.first().claim
+        claim = members.claim
         if leaf not in self.headed:
             self.headed.add(leaf)
             self.heads.append(claim)
             self.limits.clear()
-        if meets_downtime(self.state, claim, self.now):
+        self.left[leaf] = [state.tree.free(leaf, resource) for resource in range(len(RESOURCES))]
+        if meets_downtime(state, claim, self.now):
             self.all_roomless = False
-            self._skip(leaf, track)  # of the same shape a shorter request may still have room
-            return
-        self.roomless[leaf].add(track.shape)
-        if leaf not in self.may:
-            self.blocked[leaf].add(track.shape)
-        elif any(entitling(self.state, claim)):
-            self._skip(leaf, track)  # another one may be given room
+            self._pass_by(leaf, track)  # of the same shape a shorter request may still have room
         else:
-            self.passed.add(track)
+            self.roomless[leaf].add(track.shape)
+            self.blocked[leaf].add(track.shape)
 
     def _make_room(self, leaf: int, members: WaitClass) -> bool:
         """Tell victims to leave for the oldest of the class, if a rule says so."""
         state = self.state
         waiter = members.head(state.waiters)
-        if waiter.claim.takes and not (waiter.claim.placed and held_back(state, waiter.claim, self.now)):
-            spoke, plan = make_room(state, waiter.request, waiter.claim, self.now, self._promises)
-            if plan is not None:
-                self.preemptions = promise(state, waiter, plan, self.now)
-                return True
-            if spoke:
-                self.may.discard(leaf)
-                state.looked[leaf] = self.tick
+        spoke, plan = make_room(state, waiter.request, waiter.claim, self.now, self._promises)
+        if plan is not None:
+            self.preemptions = promise(state, waiter, plan, self.now)
+            return True
+        if spoke:
+            self.may.discard(leaf)
+            state.looked[leaf] = self.tick
         return False
 
     def _limit(self, claim: Claim, shape: Shape) -> int:
@@ -364,23 +386,11 @@ class _Pass:
             known = self.limits[claim.leaf, shape] = min(starts, default=_NEVER)
         return known
 
-    def _delays(self, leaf: int, track: Track, limit: int | None = None) -> None:
-        """The track's first class would delay a head: go on behind it, unless the leaf is strict.
-
-        With a limit, all that end later are passed over at once.
-        """
+    def _delays(self, leaf: int, queue: LeafQueue) -> None:
+        """The first in the line would delay a head: it goes on behind it, unless the leaf is strict."""
         self.all_roomless = False
-        if self.state.queues[leaf].order.strict:
+        if queue.order.strict:
             self.cursor[leaf] = _NOTHING
-        elif limit is None:
-            self._skip(leaf, track)
-        else:
-            longest = limit - self.now
-            for i in range(track.seen + 1, len(track.awake)):
-                if track.awake[i][1].claim.walltime <= longest:
-                    self._skip(leaf, track, i)
-                    return
-            self.passed.add(track)
 
     def _promises(self) -> list[Reservation]:
         """The reservations of the heads that are blocked, worked out when first asked for."""
@@ -398,6 +408,9 @@ class _Pass:
         return place_beside(self.state, claim, where, self._promises(), self.now)
 
 
-def _asks_over(claim: Claim, resource: int, free: int) -> bool:
-    """Whether the claim asks more of the resource than is free; who asks nothing of it does not."""
-    return any(asked == resource and amount > free for asked, amount in claim.asks)
+def _asks_over(claim: Claim, left: Sequence[int]) -> bool:
+    """Whether the claim asks more of some resource than is left of it."""
+    for resource, amount in claim.asks:
+        if amount > left[resource]:
+            return True
+    return False

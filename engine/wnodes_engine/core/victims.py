@@ -47,9 +47,6 @@ class Search(NamedTuple):
     plan: Plan | None
 
 
-_NOBODY: Final = Search(False, None)
-
-
 def make_room(
     state: State, request: Request, claim: Claim, now: int, promised: Callable[[], Sequence[Reservation]]
 ) -> Search:
@@ -57,28 +54,33 @@ def make_room(
 
     `promised` tells the reservations of heads that must not be delayed.
     """
-    if not claim.takes:
-        return _NOBODY
-    waited = max(0, now - request.submitted)
-    priority = priority_at(claim, request.submitted, now // TICK * TICK)
     spoke = False
-    for index, rule in entitling(state, claim):
-        speaks = state.policy.room[index].speaks
-        if speaks is not None and not speaks(request, claim, state, waited, priority):
-            continue
+    for index, rule in speaking(state, request, claim, now):
         spoke = True
-        plan = _Attempt(state, index, rule, request, claim, now, waited, priority, promised()).plan()
+        plan = _Attempt(state, index, rule, request, claim, now, promised()).plan()
         if plan is not None:
             return Search(True, plan)
     return Search(spoke, None)
 
 
-def entitling(state: State, claim: Claim) -> Iterator[tuple[int, Preempt]]:
-    """The rules that speak for such a request, if its wait and its priority are what they ask for."""
-    for index, rule in enumerate(state.policy.checked.preempts if claim.takes else ()):
-        in_force = claim.takes >> index & 1 and state.is_open(rule.taking.condition.window)
-        if in_force and is_entitled(state.tree, rule, claim.leaf, claim.asks):
+def speaking(state: State, request: Request, claim: Claim, now: int) -> Iterator[tuple[int, Preempt]]:
+    """The rules that speak for a request now, whoever the victims are."""
+    if not claim.takes:
+        return
+    waited, priority = _standing(request, claim, now)
+    for index, rule in enumerate(state.policy.checked.preempts):
+        if not (claim.takes >> index & 1 and state.is_open(rule.taking.condition.window)):
+            continue
+        if not is_entitled(state.tree, rule, claim.leaf, claim.asks):
+            continue
+        speaks = state.policy.room[index].speaks
+        if speaks is None or speaks(request, claim, state, waited, priority):
             yield index, rule
+
+
+def _standing(request: Request, claim: Claim, now: int) -> tuple[int, int]:
+    """For how long the request has waited, in seconds, and its priority."""
+    return max(0, now - request.submitted), priority_at(claim, request.submitted, now // TICK * TICK)
 
 
 class _Attempt:
@@ -92,8 +94,6 @@ class _Attempt:
         request: Request,
         claim: Claim,
         now: int,
-        waited: int,
-        priority: int,
         promised: Sequence[Reservation],
     ) -> None:
         self.state = state
@@ -102,8 +102,7 @@ class _Attempt:
         self.request = request
         self.claim = claim
         self.now = now
-        self.waited = waited
-        self.priority = priority
+        self.waited, self.priority = _standing(request, claim, now)
         self.lasting = replace(claim, walltime=claim.walltime + rule.taking.after)
         """The claim until the latest end that it may come to."""
         self.promised = [r for r in promised if now + self.lasting.walltime > r.start]
