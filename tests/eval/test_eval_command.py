@@ -155,3 +155,40 @@ def test_misuse_is_2(capsys):
     with pytest.raises(SystemExit) as stopped:
         main(["eval", str(TIER1)])
     assert stopped.value.code == 2
+
+
+JOB = {"kind": "job", "origin": "local", "user": "bob", "group": "people", "cores": 4, "walltime": "1h"}
+FULL = """
+now: 2026-03-02T12:00:00Z
+nodes:
+  - {name: wn01, cores: 24, memory: 96GiB}
+allocations:
+  - id: a1
+    started: 2026-03-02T10:00:00Z
+    nodes: {wn01: 1}
+    request: {kind: job, origin: local, user: ada, group: people, cores: 24, walltime: "WALLTIME"}
+"""
+
+
+def full(site: Path, walltime: str) -> None:
+    (site / "state.yaml").write_text(FULL.replace("WALLTIME", walltime))
+
+
+def test_an_estimate_says_by_when_a_request_starts(site, capsys):
+    full(site, "4h")
+    assert evaluate(site, JOB, "--estimate") == 0
+    assert "  starts   by 2026-03-02 14:00 UTC, if nothing else comes" in capsys.readouterr().out
+
+
+def test_an_estimate_says_where_nobody_can_tell(site, capsys):
+    full(site, "unlimited")
+    assert evaluate(site, JOB, "--estimate") == 0
+    assert "  starts   nobody can tell: something without a time limit" in capsys.readouterr().out
+
+
+def test_an_estimate_is_part_of_the_json(site, capsys):
+    full(site, "4h")
+    assert evaluate(site, JOB, "--estimate", "--format", "json") == 0
+    decision = json.loads(capsys.readouterr().out)
+    assert problems(decision, "decision") == []
+    assert decision["estimate"] == {"latest": 1772460000}

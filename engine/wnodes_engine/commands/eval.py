@@ -6,17 +6,21 @@ import os
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import msgspec
 
 from wnodes_engine.commands.inputs import complain, read_policy, read_site
-from wnodes_engine.core import decide
+from wnodes_engine.core import State, decide
 from wnodes_engine.core.wording import amount, duration, size
 from wnodes_engine.documents import DocumentError
+from wnodes_engine.simulate.forecast import Estimate, forecast
 from wnodes_engine.state_file import load_request, load_state, restore
 from wnodes_engine.values import Decision, Outcome, Reason, Request, Route
 from wnodes_engine.wire import Known
 
+_WAITS = (Outcome.WAIT, Outcome.PREEMPT)
 _COLOURS = {Outcome.START: "32", Outcome.WAIT: "33", Outcome.DENY: "31", Outcome.PREEMPT: "35"}
 
 
@@ -27,6 +31,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--request", required=True, metavar="FILE", help="what is asked (YAML or JSON)")
     parser.add_argument("--site", metavar="FILE", help="site.yaml: images, flavours, attributes, time zone")
     parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.add_argument(
+        "--estimate",
+        action="store_true",
+        help="say when it would start, if it has to wait and nothing else comes",
+    )
 
 
 def run(args: Namespace) -> int:
@@ -45,15 +54,33 @@ def run(args: Namespace) -> int:
             f"note: the policy denies {named} of the state's queue; what is denied does not wait\n"
         )
     decision = decide(state, request, file.now)
+    estimate = _estimate(state, request, file.now) if args.estimate and decision.outcome in _WAITS else None
     if args.format == "json":
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(decision)).decode() + "\n")
+        answer = msgspec.to_builtins(decision)
+        if estimate is not None:
+            answer["estimate"] = msgspec.to_builtins(estimate)
+        sys.stdout.write(msgspec.json.format(msgspec.json.encode(answer)).decode() + "\n")
     else:
         colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-        sys.stdout.write(as_text(decision, request, colour=colour))
+        sys.stdout.write(as_text(decision, request, estimate, zone=policy.checked.time_zone, colour=colour))
     return 0
 
 
-def as_text(decision: Decision, request: Request, *, colour: bool = False) -> str:
+def _estimate(state: State, request: Request, now: int) -> Estimate:
+    """When the request would start, were it the last to be submitted."""
+    if request.id not in state.waiting:
+        state.submit(request, now)
+    return forecast(state, [request.id], now)[request.id]
+
+
+def as_text(
+    decision: Decision,
+    request: Request,
+    estimate: Estimate | None = None,
+    *,
+    zone: str = "UTC",
+    colour: bool = False,
+) -> str:
     """The decision for people: what was decided, where to, and everything that stands in the way."""
 
     def paint(text: str, code: str) -> str:
@@ -71,11 +98,27 @@ def as_text(decision: Decision, request: Request, *, colour: bool = False) -> st
         rows.append(("node", decision.placement[0].node if only else ", ".join(nodes)))
     if decision.victims:
         rows.append(("victims", ", ".join(decision.victims)))
+    if estimate is not None:
+        rows.append(("starts", _when(estimate, ZoneInfo(zone))))
     lines = [outcome, *(f"  {name:<8} {text}" for name, text in rows)]
     for reason in decision.reasons:
         lines += ["", *_told(reason, paint)]
     lines += ["", paint(f"policy {decision.policy_digest[:16]}", "2")]
     return "\n".join(lines) + "\n"
+
+
+def _when(estimate: Estimate, zone: ZoneInfo) -> str:
+    """The estimate in words, in the policy's time zone."""
+
+    def at(moment: int) -> str:
+        return f"{datetime.fromtimestamp(moment, zone):%Y-%m-%d %H:%M %Z}"
+
+    if estimate.latest is None:
+        return "nobody can tell: something without a time limit is in the way, or too much is"
+    if estimate.soonest is None or estimate.likely is None:
+        return f"by {at(estimate.latest)}, if nothing else comes"
+    likely, soonest = at(estimate.likely), at(estimate.soonest)
+    return f"about {likely}, between {soonest} and {at(estimate.latest)}, if nothing else comes"
 
 
 def _described(request: Request) -> str:

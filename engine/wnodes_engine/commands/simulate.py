@@ -15,12 +15,11 @@ import msgspec
 
 from wnodes_engine.commands.inputs import complain, read_policy, read_site
 from wnodes_engine.core import State
-from wnodes_engine.core.meters import BUCKETS
-from wnodes_engine.core.policy import CompiledPolicy
 from wnodes_engine.decision_log.files import LogFile
 from wnodes_engine.decision_log.log import Lines, Log
 from wnodes_engine.decision_log.recorded import Recorded
 from wnodes_engine.documents import DocumentError
+from wnodes_engine.simulate.clock import clock_of
 from wnodes_engine.simulate.logged import LoggedTrace, is_decision_log
 from wnodes_engine.simulate.mapping import PLAIN, load_mapping
 from wnodes_engine.simulate.replay import Replay, replay
@@ -75,7 +74,7 @@ def run(args: Namespace) -> int:
             request_of = mapping.reader(log.start_time)
         with _progress(log, args.jobs) as watch, _recorded(state, args.log) as book:
             jobs = islice(chain(first, jobs), args.jobs)
-            account = replay(state, jobs, request_of, clock=_clock(policy), watch=watch, book=book)
+            account = replay(state, jobs, request_of, clock=clock_of(policy), watch=watch, book=book)
     except DocumentError as error:
         return complain(error)
     except OSError as error:
@@ -97,7 +96,6 @@ def run(args: Namespace) -> int:
     return 0
 
 
-_QUARTER, _WEEK = 900, 7 * 86_400
 _RSS_PER_MIB = 1 << 20 if sys.platform == "darwin" else 1 << 10
 
 
@@ -110,21 +108,6 @@ def _count(text: str) -> int:
 def _misused(message: str) -> int:
     sys.stderr.write(f"wnodes-policy simulate: {message}\n")
     return 2
-
-
-def _clock(policy: CompiledPolicy) -> tuple[int, int] | None:
-    """How often to look again when nothing happens, and for how long; None where nothing changes by itself.
-
-    Use leaves the window of a quota with time; `during` and downtimes begin and end.
-    """
-    quotas = [meter.window for meter in policy.meters if meter.window]
-    steps = [window // BUCKETS for window in quotas]
-    patience = [window + window // BUCKETS for window in quotas]
-    if policy.checked.windows or policy.checked.downtimes:
-        steps.append(_QUARTER)
-        patience.append(_WEEK + _QUARTER)
-        patience += [down.end - down.begin + _QUARTER for down in policy.checked.downtimes]
-    return (max(60, min(steps)), max(patience)) if steps else None
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from wnodes_engine.core.decide import admit, started, submit
 from wnodes_engine.core.farm import Where
 from wnodes_engine.core.fitting import has_room, held_back
 from wnodes_engine.core.history import History
+from wnodes_engine.core.lasting import Lasting
 from wnodes_engine.core.ledger import Allocation, Ledger
 from wnodes_engine.core.pausing import pause
 from wnodes_engine.core.placement import room_when_empty
@@ -97,6 +98,7 @@ class State(Ledger):
         self.history = History(len(policy.checked.preempts))
         self.let_off: list[str] = []
         """Whom the next pass is to tell that they may stay."""
+        self.lasting = Lasting()
         self.preempts = preempts
         self.rules_for: dict[int, list[int]] = {}
         """By leaf: the rules by which room may be made there."""
@@ -343,7 +345,10 @@ class State(Ledger):
     def finish(self, id_: str, now: int) -> None:
         """An allocation has ended; raises KeyError where there is none of that id."""
         self.advance(now)
-        self.release(self.allocations[id_], now)
+        allocation = self.allocations[id_]
+        end = now if allocation.rest is None else allocation.stopped
+        self.lasting.note(allocation.claim.leaf, end - allocation.started, allocation.claim.walltime)
+        self.release(allocation, now)
         self.history.forget(id_)
 
     def requeue(self, id_: str, now: int) -> None:

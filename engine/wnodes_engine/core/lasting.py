@@ -1,0 +1,57 @@
+"""How much of its walltime work has used, by leaf: what estimates of starts rest on, and no decision."""
+
+from __future__ import annotations
+
+from itertools import accumulate
+from typing import Final
+
+from wnodes_engine.check.checked import UNLIMITED
+
+_ENOUGH: Final = 10
+"""So many endings tell something."""
+
+_REMEMBERED: Final = 4096
+"""After so many endings of a leaf, each counts half: what was long ago fades."""
+
+_ALL: Final = -1
+"""All leaves together, where a leaf's own are too few."""
+
+
+class Lasting:
+    """Counts of endings by percent of the walltime, by leaf."""
+
+    __slots__ = ("_counts",)
+
+    def __init__(self) -> None:
+        self._counts: dict[int, list[int]] = {}
+
+    @property
+    def known(self) -> bool:
+        """Whether anything is known."""
+        return sum(self._counts.get(_ALL, ())) >= _ENOUGH
+
+    def note(self, leaf: int, ran: int, walltime: int) -> None:
+        """Work has ended after so many seconds of those that it had asked for."""
+        if not 0 < walltime < UNLIMITED:
+            return
+        percent = min(100, 100 * ran // walltime)
+        for key in (leaf, _ALL):
+            counts = self._counts.get(key)
+            if counts is None:
+                counts = self._counts[key] = [0] * 101
+            counts[percent] += 1
+            if counts[percent] >= _REMEMBERED:
+                counts[:] = [count >> 1 for count in counts]
+
+    def percent(self, leaf: int, part: int, beyond: int) -> int | None:
+        """Of work that has used `beyond` percent already: how much the first `part` percent of it used.
+
+        None where too little is known, of the leaf and of all.
+        """
+        for key in (leaf, _ALL):
+            counts = self._counts.get(key, ())[beyond:]
+            total = sum(counts)
+            if total >= _ENOUGH:
+                seen = accumulate(counts)
+                return beyond + next(i for i, count in enumerate(seen) if 100 * count >= part * total)
+        return None
