@@ -1,4 +1,4 @@
-"""When those that wait will start: exact where all is as it was taken to be, and never silent about a guess."""
+"""When those that wait will start: exact where all is as it was taken to be, and no guess is called a fact."""
 
 from __future__ import annotations
 
