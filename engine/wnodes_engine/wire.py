@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from sys import intern
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -188,10 +189,10 @@ def to_request(form: RequestForm, id: str, submitted: int, known: Known) -> Requ
         id=id,
         kind=form.kind,
         origin=form.origin,
-        user=form.user,
-        group=form.group,
+        user=intern(form.user),  # of a million requests most have a few names
+        group=intern(form.group),
         submitted=submitted,
-        project=form.project,
+        project=intern(form.project) if form.project is not None else None,
         roles=frozenset(form.roles),
         cores=form.cores if form.cores is not None or flavour is None else flavour.cores,
         memory=_mib(form.memory, "$.memory")

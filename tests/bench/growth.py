@@ -59,16 +59,17 @@ def crowd(size: int) -> State:
     nodes = [Node(f"wn{n:06}", cores=24, memory=96 * GIB) for n in range(size // 10)]
     state = State(compile_policy(checked(policy(10))), nodes)
     users = size // 100
+    user, project = ([f"{what}{n}" for n in range(users)] for what in ("user", "project"))
     for n in range(size // 2):
         held = job(
-            n, id=f"held{n}", user=f"user{n % users}", group="students", project=f"project{n % users}",
+            n, id=f"held{n}", user=user[n % users], group="students", project=project[n % users],
             cores=_CORES, memory=_CORES * 2 * GIB, walltime=3600 * (2 + n % 96),
         )  # fmt: skip
         state.start(held, (Placement(nodes[n % len(nodes)].name, 1),), NOW - n % 3600)
     for n in range(size):
         whole = job(
-            n, id=f"wait{n}", user=f"user{n % users}", group=("atlas", "cms", "students")[n % 3],
-            project=f"project{n % users}", cores=24, memory=(32 + n % 32) * GIB, walltime=3600 * (1 + n % 96),
+            n, id=f"wait{n}", user=user[n % users], group=("atlas", "cms", "students")[n % 3],
+            project=project[n % users], cores=24, memory=(32 + n % 32) * GIB, walltime=3600 * (1 + n % 96),
         )  # fmt: skip
         state.submit(whole, NOW)
     assert (len(state.waiting), len(state.running)) == (size, size // 2)

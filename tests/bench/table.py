@@ -12,12 +12,20 @@ COLUMN: Final = 11
 
 
 @dataclass(frozen=True)
+class Single:
+    """Single calls in µs: the median, and what 99 of 100 did not exceed."""
+
+    median: float
+    p99: float
+
+
+@dataclass(frozen=True)
 class Row:
     """One benchmark: times of one call in µs, and what it is shown in proportion to.
 
     `loop` is what one step of the plain loop took beside it, median and best, in µs, and None where nobody
     looked. `cell` is the row and the number of rules of those that make up the table of everybody's rules.
-    `where` is how pytest finds it.
+    `where` is how pytest finds it. `singly` are single calls, and the plain loop's beside them.
     """
 
     name: str
@@ -28,6 +36,7 @@ class Row:
     against: str | None
     loop: tuple[float, float] | None = None
     cell: tuple[str, int] | None = None
+    singly: tuple[Single, Single] | None = None
 
     @property
     def loops(self) -> float | None:
@@ -80,18 +89,28 @@ def _row(entry: dict[str, Any]) -> Row:
         info["against"],
         None if step is None else (step["median"] * 1e6, step["min"] * 1e6),
         None if cell is None else (cell[0], cell[1]),
+        _singly(info.get("singly")),
     )
+
+
+def _singly(found: dict[str, Any] | None) -> tuple[Single, Single] | None:
+    if found is None:
+        return None
+    one, loop = (Single(of["median"], of["p99"]) for of in (found, found["loop"]))
+    return one, loop
 
 
 def table(rows: dict[str, Row]) -> str:
     """The rows as text; `loops` is the ratio to a step of plain Python at that moment."""
-    lines = [f"{'one call of':<46} {'median':>13} {'best':>13} {'rounds':>6} {'loops':>10}  in proportion"]
+    head = f"{'one call of':<46} {'median':>13} {'best':>13} {'rounds':>6} {'loops':>10} {'99 of 100':>13}"
+    lines = [f"{head}  in proportion"]
     for row in rows.values():
         loops = f"{row.loops:,.0f}" if row.loops else "–"
         other = rows.get(row.against or "")
         ratio = f"{row.median / other.median:,.2f} × {title(other.name)}" if other else ""
         times = f"{row.median:>10,.2f} µs {row.best:>10,.2f} µs"
-        lines.append(f"{title(row.name):<46} {times} {row.rounds:>6} {loops:>10}  {ratio}".rstrip())
+        p99 = f"{row.singly[0].p99:>10,.1f} µs" if row.singly else ""
+        lines.append(f"{title(row.name):<46} {times} {row.rounds:>6} {loops:>10} {p99:>13}  {ratio}".rstrip())
     return "\n".join(lines) + "\n"
 
 
