@@ -1,4 +1,4 @@
-"""When those that wait will start: exact where all is as it was taken to be, and no guess is called a fact."""
+"""When those that wait will start: exact where all is as it was taken to be, and a guess is called one."""
 
 from __future__ import annotations
 
