@@ -75,7 +75,8 @@ class Outlook:
 
     def tree(self) -> ShareTree:
         """The share tree at the moment."""
-        return self._ledger.tree.without(self.shares)
+        tree = self._ledger.tree
+        return tree.without(self.shares) if self.count else tree.copy()
 
     def free(self, node: int) -> Free:
         """What is free on the node at the moment."""

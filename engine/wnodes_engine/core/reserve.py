@@ -116,6 +116,8 @@ def reserve(ledger: Ledger, claim: Claim, now: int) -> Reservation | None:
         outlook = ledger.outlooks[claim.leaf] = Outlook(ledger)
     outlook.follow()
     outlook.pass_by(now)
+    if not outlook.reached(now) and outlook.ahead() is None:
+        return None
     tree = outlook.tree()
     room = _Room(ledger, claim, outlook, tree)
     if outlook.reached(now) and room.enough():

@@ -120,6 +120,8 @@ class _Pass:
         """The leaf that had the last turn."""
         self.offers: dict[int, int] = {}
         """By share in which somebody waits: the leaf whose offer is best below it, or `_NOTHING`."""
+        self.ranks: dict[int, _Rank] = {}
+        """By share: how its offer stands among its siblings'."""
         self.below: dict[int, list[int]] = {}
         """By share: the shares next below it in which somebody waits."""
         self.blocked: dict[int, set[Shape]] = {}
@@ -182,6 +184,7 @@ class _Pass:
         else:
             for share in self.state.tree.paths[self.turn]:
                 self.offers[share] = self._best(share)
+                self.ranks.pop(share, None)
         self.turn = self.offers[0]
         return self.turn
 
@@ -212,13 +215,16 @@ class _Pass:
         return self.offers[offers[0]]
 
     def _rank(self, share: int) -> _Rank:
-        state = self.state
-        members = self._next(self.offers[share]).first()
-        return (
-            not state.tree.within_nominal(share, members.wish),
-            ratio(state.averages.at(share, self.tick), state.nominal(share), members.wish),
-            *members.at,
-        )
+        rank = self.ranks.get(share)
+        if rank is None:
+            state = self.state
+            members = self._next(self.offers[share]).first()
+            rank = self.ranks[share] = (
+                not state.tree.within_nominal(share, members.wish),
+                ratio(state.averages.at(share, self.tick), state.nominal(share), members.wish),
+                *members.at,
+            )
+        return rank
 
     def _has_next(self, leaf: int) -> bool:
         """Whether somebody in the line has a turn; the cursor then stands at its track."""

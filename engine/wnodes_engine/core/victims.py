@@ -68,7 +68,8 @@ def speaking(state: State, request: Request, claim: Claim, now: int) -> Iterator
     if not claim.takes:
         return
     waited, priority = _standing(request, claim, now)
-    for index, rule in enumerate(state.policy.checked.preempts):
+    for index in state.rules_for.get(claim.leaf, ()):
+        rule = state.policy.checked.preempts[index]
         if not (claim.takes >> index & 1 and state.is_open(rule.taking.condition.window)):
             continue
         if not is_entitled(state.tree, rule, claim.leaf, claim.asks):
