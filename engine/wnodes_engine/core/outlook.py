@@ -85,6 +85,15 @@ class Outlook:
             return now
         return now[0] + back[0], now[1] + back[1], now[2] + back[2], now[3] + back[3]
 
+    def all_free(self) -> dict[int, Free]:
+        """What is free at the moment on each node on which anything ends by then."""
+        farm = self._ledger.farm
+        cores, memory, gpus, disk = farm.cores, farm.memory, farm.gpus, farm.disk
+        return {
+            n: (cores[n] + back[0], memory[n] + back[1], gpus[n] + back[2], disk[n] + back[3])
+            for n, back in self.nodes.items()
+        }
+
     def ahead(self) -> Step | None:
         """The step to the next end; None where nothing more ends."""
         ends = [end for _, end in self._ledger.closings if end > self.by]

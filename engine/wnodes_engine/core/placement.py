@@ -7,7 +7,7 @@ from heapq import heappop, heapreplace, merge
 from itertools import chain, islice
 
 from wnodes_engine.core.claim import Claim
-from wnodes_engine.core.farm import Free, Where, fit
+from wnodes_engine.core.farm import Farm, Free, Part, Where, fit
 from wnodes_engine.core.layout import Layout, Tiers, grouped, layouts
 from wnodes_engine.core.ledger import Ledger
 
@@ -74,6 +74,12 @@ def place_with(
 
     `allowances` say how many parts each quota for some nodes still admits.
     """
+    if claim.parts == 1 and not (claim.spread or claim.over >= 0 or allowances):
+        for kinds in open_tiers(ledger, claim, now):
+            node = _tightest_with(ledger.farm, claim.part, kinds, free, avoid)
+            if node >= 0:
+                return ((node, 1),)
+        return None
     farm, part, sign = ledger.farm, claim.part, -1 if claim.spread else 1
     free_cores = farm.free_cores.copy()
     for node, left in free.items():
@@ -102,6 +108,24 @@ def place_with(
         if not short:
             return tuple(where)
     return None
+
+
+def _tightest_with(
+    farm: Farm, part: Part, kinds: Sequence[int], free: Mapping[int, Free], avoid: Container[int]
+) -> int:
+    """The node that fits one part and has the least left, on a farm with so much free instead; or -1."""
+    others = (n for n in farm.in_order(part, kinds, spread=False) if n not in free and n not in avoid)
+    best: tuple[int, int, int, int] | None = None
+    if (first := next(others, None)) is not None:
+        best = max(0, farm.gpus[first]), farm.cores[first], max(0, farm.memory[first]), first
+    class_of, up = farm.class_of, farm.up
+    for node, (cores, memory, gpus, disk) in free.items():
+        if cores < part.cores or not (up[node] and class_of[node] in kinds) or node in avoid:
+            continue
+        rank = max(0, gpus), cores, max(0, memory), node
+        if (best is None or rank < best) and fit(part, cores, memory, gpus, disk):
+            best = rank
+    return best[3] if best is not None else -1
 
 
 Candidate = tuple[int, int, frozenset[int]]

@@ -218,7 +218,7 @@ class _Room:
 
 def _place_then(ledger: Ledger, claim: Claim, start: int, outlook: Outlook) -> Where | None:
     """The nodes of all parts on the farm as it will be at `start`."""
-    return place_with(ledger, claim, start, {node: outlook.free(node) for node in outlook.nodes}, (), {})
+    return place_with(ledger, claim, start, outlook.all_free(), (), {})
 
 
 def place_beside(
