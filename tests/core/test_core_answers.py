@@ -68,10 +68,10 @@ def test_fairshare_is_measured_by_the_capacity_of_now() -> None:
 def test_nothing_is_reserved_for_what_a_quota_for_nodes_keeps_out() -> None:
     state = farm(
         "share a 50% share b 50% assign a when count > 1 assign b otherwise\n"
-        "quota for nodes all: volumes <= 2",
+        "quota for nodes all: volumes <= 3",
         Node("n1", 8, 8000),
     )
-    state.submit(job("r1", cores=3, walltime=1800), NOW)
+    state.submit(job("r1", cores=3, volumes=1, walltime=1800), NOW)
     assert started(state) == ["r1"]
     state.submit(job("r2", cores=2, volumes=1, count=3), NOW)
     assert decide(state, job("r3", cores=4), NOW).outcome is Outcome.START

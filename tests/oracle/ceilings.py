@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from oracle import quotas
 from oracle.answers import Why, at
 from oracle.clock import in_force
-from oracle.fitting import placement, room_when_empty
+from oracle.fitting import placement, room_when_empty, standing
+from oracle.placing import parts_in, size
 from oracle.request import Asked
 from oracle.state import State
 from wnodes_engine.check.checked import Ceiling, Quota
@@ -52,8 +53,15 @@ def exceeded(
     """The reason of one ceiling, if it is over: where it denies, or wherever it holds a request back."""
     r, bound = ceiling.resource, state.bound(ceiling)
     if quota.nodes is not None:
-        # It limits where the parts go: a reason once there is no place, and no room for one more part.
         held, part = state.on_nodes(quota, r, wish)
+        ever = state.bound(ceiling, configured=True)
+        if denying and part > 0 and quota.condition.window is None:
+            there = missing_there(state, wish, quota, ever // part)
+            if there > 0:
+                ask = (ever // part + there) * part
+                yield Why(Code.QUOTA, r, ever, ask, ask - ever, *at(ceiling.span))
+                return
+        # It limits where the parts go: a reason once there is no place, and no room for one more part.
         over = part > 0 and held + part > bound and (quota.denies or not denying)
         if over and placement(state, wish) is None:
             yield Why(Code.QUOTA, r, bound, held, held + part - bound, *at(ceiling.span))
@@ -69,7 +77,9 @@ def exceeded(
         ask = quotas.core_seconds_ahead(cores, walltime, ceiling.window)
         held = state.core_seconds(quota, key, ceiling.window, now)
     else:
-        charge = wish.charge if r != "hs23" else {r: state.ask(wish)[r]}
+        # At the door by the least that it could come to, else by what there is room for.
+        there = standing(state, wish) if r == "hs23" and not denying else None
+        charge = wish.charge if r != "hs23" else state.ask_on(wish, there)
         hour, ask = 1, charge[r]
         held = sum(state.charge_of(h)[r] for h in state.counted(quota, key))
     if ask == 0:
@@ -80,6 +90,21 @@ def exceeded(
     elif held + ask > bound * hour and (quota.denies or not denying):
         short = up(held + ask - bound * hour, hour)
         yield Why(Code.QUOTA, r, bound, up(held, hour), short, *at(ceiling.span))
+
+
+def missing_there(state: State, wish: Asked, quota: Quota, allowed: int) -> int:
+    """How many parts more would have to be on a quota's nodes than it ever allows there.
+
+    0 unless quotas would keep parts out of an otherwise empty farm that has room for all of them.
+    """
+    enough = room_when_empty(state, wish, []) >= wish.count
+    missing = wish.count - room_when_empty(state, wish, state.budgets(wish, ever=True))
+    if not enough or missing <= 0:
+        return 0
+    assert quota.nodes is not None
+    nodes = [state.nodes[name] for name in state.in_set(quota.nodes)]
+    fit = sum(parts_in(size(node), wish.part) for node in nodes if state.takes(node, wish))
+    return min(missing, max(0, fit - allowed))
 
 
 def up(amount: int, unit: int) -> int:

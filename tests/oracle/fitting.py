@@ -2,12 +2,42 @@
 
 from __future__ import annotations
 
-from oracle.layouts import groups_of, layouts
+from collections.abc import Iterator
+
+from oracle import quotas
+from oracle.clock import in_force
+from oracle.layouts import frugal, groups_of, layouts
 from oracle.placing import Budget, parts_in, place, size
 from oracle.request import Asked
 from oracle.state import State
 from wnodes_engine.check.checked import Place
 from wnodes_engine.values import Placement
+
+
+def ways(
+    state: State,
+    wish: Asked,
+    count: int | None = None,
+    avoided: frozenset[str] = frozenset(),
+    unlimited: bool = False,
+) -> Iterator[tuple[Placement, ...]]:
+    """Where the parts of a request (or only `count` of them) would go, as far as nodes are concerned.
+
+    As the place rule says, or, where benchmark power is limited, on the nodes with the lowest factor. Not on
+    the nodes `avoided`; `unlimited` by quotas for nodes, if so told.
+    """
+    nodes = [node for node in state.nodes.values() if node.up and state.takes(node, wish)]
+    nodes = [node for node in nodes if not state.goes_down(node, wish)]
+    room = {node.name: state.room(node) for node in nodes}
+    rank = {node.name: state.rank(node, wish) for node in nodes}
+    rule = place_rule(state, wish)
+    spread, budgets = rule is not None and rule.spread, [] if unlimited else state.budgets(wish)
+    tried = [*layouts(state, rule, room), *(frugal(state, rule, room) if "hs23" in state.resources else ())]
+    for names, before in tried:
+        free = {name: room[name] for name in names if name not in avoided}
+        placed = place(free, wish.part, count or wish.count, spread, rank, budgets, before)
+        if placed is not None:
+            yield placed
 
 
 def placement(
@@ -17,22 +47,24 @@ def placement(
     avoided: frozenset[str] = frozenset(),
     unlimited: bool = False,
 ) -> tuple[Placement, ...] | None:
-    """Where the parts of a request (or only `count` of them) would go, as far as nodes are concerned.
+    """The first of the ways, whatever it comes to."""
+    return next(ways(state, wish, count, avoided, unlimited), None)
 
-    Not on the nodes `avoided`; `unlimited` by quotas for nodes, if so told.
-    """
-    nodes = [node for node in state.nodes.values() if node.up and state.takes(node, wish)]
-    nodes = [node for node in nodes if not state.goes_down(node, wish)]
-    room = {node.name: state.room(node) for node in nodes}
-    rank = {node.name: state.rank(node, wish) for node in nodes}
-    rule = place_rule(state, wish)
-    spread, budgets = rule is not None and rule.spread, [] if unlimited else state.budgets(wish)
-    for names, before in layouts(state, rule, room):
-        free = {name: room[name] for name in names if name not in avoided}
-        placed = place(free, wish.part, count or wish.count, spread, rank, budgets, before)
-        if placed is not None:
-            return placed
-    return None
+
+def standing(state: State, wish: Asked) -> tuple[Placement, ...] | None:
+    """The first way for which share and quotas have the benchmark power, or that which takes the least."""
+    assert wish.leaf is not None
+    free = state.tree().free(wish.leaf, "hs23")
+
+    def power(there: tuple[Placement, ...]) -> int:
+        return state.charge(wish, there)["hs23"]
+
+    def has_power(there: tuple[Placement, ...]) -> bool:
+        within = "hs23" not in state.resources or power(there) <= free
+        return within and not quota_is_full(state, wish, there)
+
+    found = list(ways(state, wish))
+    return next(filter(has_power, found), min(found, key=power, default=None))
 
 
 def place_rule(state: State, wish: Asked) -> Place | None:
@@ -42,9 +74,24 @@ def place_rule(state: State, wish: Asked) -> Place | None:
 
 
 def fitting(state: State, wish: Asked, avoided: frozenset[str] = frozenset()) -> tuple[Placement, ...] | None:
-    """Where they would go, if the share has room too."""
-    found = placement(state, wish, avoided=avoided)
-    return None if share_is_full(state, wish, found) else found
+    """Where they would go so that the share, and quotas on benchmark power, have room too."""
+    for found in ways(state, wish, avoided=avoided):
+        if not share_is_full(state, wish, found) and not quota_is_full(state, wish, found):
+            return found
+    return None
+
+
+def quota_is_full(state: State, wish: Asked, there: tuple[Placement, ...]) -> bool:
+    """Whether some quota has less benchmark power left than the request takes on these nodes."""
+    power = state.charge(wish, there)["hs23"]
+    for quota in state.policy.quotas:
+        for ceiling in quota.ceilings:
+            if ceiling.resource == "hs23" and in_force(state.policy, quota.condition, state.now):
+                for key in quotas.keys(state.policy, quota, wish):
+                    held = sum(state.charge_of(h)["hs23"] for h in state.counted(quota, key))
+                    if held + power > state.bound(ceiling):
+                        return True
+    return False
 
 
 def share_is_full(state: State, wish: Asked, there: tuple[Placement, ...] | None) -> bool:
@@ -62,8 +109,7 @@ def room_for(state: State, wish: Asked) -> int:
 
 def has_room(state: State, wish: Asked) -> bool:
     """Whether its share, and the nodes, have room for it now."""
-    found = placement(state, wish)
-    return found is not None and not share_is_full(state, wish, found)
+    return fitting(state, wish) is not None
 
 
 def room_when_empty(state: State, wish: Asked, budgets: list[Budget]) -> int:

@@ -12,7 +12,15 @@ from dataclasses import replace
 from oracle.answers import Answer, Scheduled, Started, Why, at
 from oracle.averages import Change
 from oracle.ceilings import ceilings, exceeded, held_back, over_quota
-from oracle.fitting import fitting, has_room, placement, room_for, room_when_empty
+from oracle.fitting import (
+    has_room,
+    quota_is_full,
+    room_for,
+    room_when_empty,
+    share_is_full,
+    standing,
+    ways,
+)
 from oracle.making_room import make_room, speaks_for
 from oracle.order import leaf_key, priority
 from oracle.pledges import can_go_on, is_due, is_vain
@@ -64,7 +72,7 @@ class Oracle:
             return preempting(share, route, pledge, [Why(Code.LEAVING)])
         behind = list(self.behind(wish, now))
         reasons = [*over_quota(self.state, wish, now), *self.no_room(wish), *behind]
-        found = placement(self.state, wish)
+        found = standing(self.state, wish)
         promises = self.promises(wish, now)
         if found is not None and not reasons:
             there = self.widest(wish, promises, now)
@@ -327,7 +335,7 @@ class Oracle:
     def no_room(self, wish: Asked) -> Iterator[Why]:
         """What its share, and the nodes, cannot give now."""
         assert wish.leaf is not None
-        tree, found = self.state.tree(), placement(self.state, wish)
+        tree, found = self.state.tree(), standing(self.state, wish)
         ask = self.state.ask_on(wish, found)
         for r, amount in ask.items():
             free = tree.free(wish.leaf, r)
@@ -370,15 +378,15 @@ class Oracle:
     def beside(self, wish: Asked, promises: list[Reservation], now: int) -> tuple[Placement, ...] | None:
         """Where a request may start, for which there is room, without delaying what is reserved.
 
-        If it would be in the way on the nodes that it would get, those that are not reserved are tried.
+        If it would be in the way on the nodes that it would get, other ways are tried, and then all of them
+        on the nodes that are not reserved.
         """
         kept = frozenset().union(*(promise.nodes for promise in promises if promise.concerns(wish, now)))
         for avoided in (frozenset[str](), kept):
-            found = fitting(self.state, wish, avoided)
-            if found is None:
-                return None
-            if not any(delays(self.state, wish, found, promise, now) for promise in promises):
-                return found
+            for found in ways(self.state, wish, avoided=avoided):
+                full = share_is_full(self.state, wish, found) or quota_is_full(self.state, wish, found)
+                if not full and not any(delays(self.state, wish, found, p, now) for p in promises):
+                    return found
         return None
 
     def head(self, leaf: int, now: int) -> Waiting | None:

@@ -8,9 +8,12 @@ from oracle.placing import Before, Part, nothing
 from oracle.state import State
 from wnodes_engine.check.checked import Place
 
+Layout = tuple[list[str], Before]
+"""The nodes that may be used, and what decides between them first."""
 
-def layouts(state: State, rule: Place | None, room: dict[str, Part]) -> Iterator[tuple[list[str], Before]]:
-    """The nodes of each way, and what decides between them first; `room` is that of the open nodes."""
+
+def layouts(state: State, rule: Place | None, room: dict[str, Part]) -> Iterator[Layout]:
+    """The ways as the rule has them; `room` is that of the open nodes."""
     if rule is None or not rule.groups:
         yield list(room), nothing
         return
@@ -33,6 +36,17 @@ def layouts(state: State, rule: Place | None, room: dict[str, Part]) -> Iterator
         yield [name for name in room if group[name] == g], nothing
     if not rule.in_one:
         yield list(room), roomiest
+
+
+def frugal(state: State, rule: Place | None, room: dict[str, Part]) -> Iterator[Layout]:
+    """The ways on the nodes with the lowest benchmark factor; in one group where they have to."""
+
+    def lowest(name: str, _: dict[str, int]) -> tuple[int, ...]:
+        return (state.nodes[name].factor,)
+
+    in_one = rule is not None and rule.in_one
+    ways = layouts(state, rule, room) if in_one else [(list(room), nothing)]
+    yield from ((names, lowest) for names, _ in ways)
 
 
 def groups_of(state: State, rule: Place) -> dict[str, int]:

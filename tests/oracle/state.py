@@ -240,17 +240,23 @@ class State:
         bound: int = value(ceiling.bound, read)
         return bound
 
-    def budgets(self, asked: Asked) -> list[Budget]:
-        """How many parts of a request the quotas for nodes leave room for, on which nodes."""
+    def budgets(self, asked: Asked, ever: bool = False) -> list[Budget]:
+        """How many parts of a request the quotas for nodes leave room for, on which nodes.
+
+        `ever`: if nothing else were there, every node were up, and no window open.
+        """
         budgets = []
         for quota in self.policy.quotas:
             limits = quota.nodes is not None and in_force(self.policy, quota.condition, self.now)
+            if ever and quota.condition.window is not None:
+                continue
             if limits and quotas.keys(self.policy, quota, asked):
                 assert quota.nodes is not None
                 nodes = self.in_set(quota.nodes)
                 for ceiling in quota.ceilings:
                     held, part = self.on_nodes(quota, ceiling.resource, asked)
-                    left = max(0, self.bound(ceiling) - held) // part if part else asked.count
+                    room = self.bound(ceiling, configured=True) if ever else self.bound(ceiling) - held
+                    left = max(0, room) // part if part else asked.count
                     budgets.append(Budget(nodes, left))
         return budgets
 

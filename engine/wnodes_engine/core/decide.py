@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from wnodes_engine.core.claim import Claim
 from wnodes_engine.core.farm import Where
-from wnodes_engine.core.fitting import has_room, held_back, widest
+from wnodes_engine.core.fitting import has_room, held_back, standing, widest
 from wnodes_engine.core.limits import HOUR, QuotaState, exceeded, over_quota, placed_over, share_full
 from wnodes_engine.core.placement import place
 from wnodes_engine.core.policy import Refusal
@@ -51,7 +51,7 @@ def _limits(state: State, request: Request, claim: Claim, now: int, *, admitted:
     """
     over = exceeded(state, claim, now)
     full = share_full(state, claim)
-    where = place(state, claim, now)
+    where = (standing if state.policy.tracks_hs23 else place)(state, claim, now)
     if where is not None and not over and not full and not placed_over(state, claim, where):
         found = in_turn(state, request, claim, where, now)
         if found is not None:
@@ -208,7 +208,7 @@ def others_reservations(state: State, claim: Claim, now: int) -> list[Reservatio
 
 def _with_more(state: State, claim: Claim, beside: list[Reservation], now: int) -> Where | None:
     """Where a claim could start with so many parts, without delaying anybody; None if it could not."""
-    where = place(state, claim, now)
+    where = standing(state, claim, now)
     if where is None or share_full(state, claim) or over_quota(state, claim, now):
         return None
     if placed_over(state, claim, where):

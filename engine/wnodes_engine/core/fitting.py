@@ -10,18 +10,41 @@ from msgspec.structs import replace
 from wnodes_engine.core.claim import Claim, with_parts
 from wnodes_engine.core.farm import Where
 from wnodes_engine.core.ledger import Ledger
-from wnodes_engine.core.limits import hs23_full, over_placed_quota, over_quota, share_full
-from wnodes_engine.core.placement import allowances_of, place, room_when_empty
+from wnodes_engine.core.limits import (
+    hs23_full,
+    over_least_hs23,
+    over_placed_quota,
+    over_quota,
+    placed_over,
+    share_full,
+)
+from wnodes_engine.core.placement import allowances_of, place, places, room_when_empty
 
 HELD_BACK: Final = "a quota"
 """Instead of nodes: a quota that depends on the nodes has no room. It blocks nobody behind."""
 
 
+def standing(ledger: Ledger, claim: Claim, now: int) -> Where | None:
+    """Where the claim would stand: the first way for which share and quotas have the benchmark power.
+
+    If none has, the way that comes to the least of it; None if there is no way at all.
+    """
+    if not ledger.policy.tracks_hs23:
+        return place(ledger, claim, now)
+    ways = []
+    for where in places(ledger, claim, now):
+        if not placed_over(ledger, claim, where):
+            return where
+        ways.append(where)
+    return min(ways, key=lambda where: ledger.hs23(claim, where), default=None)
+
+
 def nodes_for(ledger: Ledger, claim: Claim, now: int) -> Where | str | None:
     """Nodes for a claim whose share has room; None if there are none, `HELD_BACK` if a quota says no."""
-    where = place(ledger, claim, now)
+    where = standing(ledger, claim, now)
     if where is None:
-        return HELD_BACK if claim.placed and _kept_out(ledger, claim, now) else None
+        kept_out = claim.placed and (over_least_hs23(ledger, claim) or _kept_out(ledger, claim, now))
+        return HELD_BACK if kept_out else None
     if claim.placed and over_placed_quota(ledger, claim, where):
         return HELD_BACK
     if ledger.policy.tracks_hs23 and hs23_full(ledger, claim, where):

@@ -40,6 +40,18 @@ def layouts(ledger: Ledger, claim: Claim, tiers: Tiers, free_cores: Sequence[int
         yield Layout(([kinds for group in roomiest for kinds in groups[group]],), others)
 
 
+def frugal(ledger: Ledger, claim: Claim, tiers: Tiers, free_cores: Sequence[int]) -> Iterator[Layout]:
+    """The ways on the nodes with the lowest benchmark factor; in one group where all parts have to be."""
+    in_one = claim.over >= 0 and ledger.policy.checked.places[claim.over].in_one
+    factor_of = ledger.factor_of
+    factors = sorted({factor_of[kind] for kinds in tiers for kind in kinds})
+    for layout in layouts(ledger, claim, tiers, free_cores) if in_one else (Layout((tiers,)),):
+        (hand,) = layout.hands
+        yield Layout(
+            ([[kind for kind in kinds if factor_of[kind] == factor] for factor in factors for kinds in hand],)
+        )
+
+
 def grouped(ledger: Ledger, place: int, tiers: Tiers) -> tuple[tuple[Tiers, ...], Tiers]:
     """The tiers of each group that a place rule names, in its order, and those of all other nodes."""
     group_of = ledger.group_of

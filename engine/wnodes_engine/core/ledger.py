@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 HS23: Final = RESOURCES.index("hs23")
 
+NOTHING: Final[Mapping[tuple[int, str | int], int]] = {}
+"""Nothing given back to any quota: by meter and key."""
+
 
 class Allocation:
     """A request that holds resources since `started`."""
@@ -123,14 +126,15 @@ class Ledger:
         self.downtimes = [mark[2] for mark in marks]
         self.metered = [mark[3] for mark in marks]
         self.group_of: list[tuple[int, ...]] = [mark[4] for mark in marks]
+        self.factor_of: list[int] = [mark[5] for mark in marks]
         """By node class: bits of `only` and `preferred` rules, downtimes, meters of node quotas, and for each
-        place rule which of its groups it belongs to, or -1."""
+        place rule which of its groups it belongs to, or -1; where power is limited, the benchmark factor."""
         self.closings = tuple(dict.fromkeys(down for downtimes in self.downtimes for down in downtimes))
         """The downtimes that some node has."""
 
     def _mark(
         self, node: Node
-    ) -> tuple[int, int, tuple[tuple[int, int], ...], frozenset[int], tuple[int, ...]]:
+    ) -> tuple[int, int, tuple[tuple[int, int], ...], frozenset[int], tuple[int, ...], int]:
         checked = self.policy.checked
         only = prefer = 0
         for i, rule in enumerate(checked.node_rules):
@@ -151,7 +155,8 @@ class Ledger:
             next((i for i, g in enumerate(place.groups) if g.nodes.has(node.name, node.properties)), -1)
             for place in checked.places
         )
-        return only, prefer, downtimes, metered, groups
+        factor = node.factor if self.policy.tracks_hs23 else 0
+        return only, prefer, downtimes, metered, groups, factor
 
     def set_node(self, node: Node) -> None:
         """A node appeared, changed, went up or down."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from operator import itemgetter
 from typing import Final
 
 from wnodes_engine.core.claim import Claim
 from wnodes_engine.core.farm import Where
-from wnodes_engine.core.ledger import HS23, Ledger
+from wnodes_engine.core.ledger import HS23, NOTHING, Ledger
 from wnodes_engine.core.meters import Hours
 from wnodes_engine.core.tree import ShareTree
 
@@ -93,20 +94,36 @@ def hs23_full(ledger: Ledger, claim: Claim, where: Where) -> bool:
     return ledger.hs23(claim, where) > ledger.tree.free(claim.leaf, HS23)
 
 
-def over_placed_quota(ledger: Ledger, claim: Claim, where: Where) -> bool:
-    """Whether a quota on hs23, or for some nodes, has no room for the claim on these nodes."""
+def over_placed_quota(
+    ledger: Ledger, claim: Claim, where: Where, back: Mapping[tuple[int, str | int], int] = NOTHING
+) -> bool:
+    """Whether a quota on hs23, or for some nodes, has no room for the claim on these nodes.
+
+    `back` is what has been given back to the quotas, by meter and key.
+    """
     for meter, key, amount in claim.placed:
         asked = ledger.placed_amount(meter, amount, where)
-        if asked and ledger.meters[meter].get(key, 0) + asked > ledger.bounds[meter]:
+        held = ledger.meters[meter].get(key, 0) - back.get((meter, key), 0)
+        if asked and held + asked > ledger.bounds[meter]:
             return True
+    return False
+
+
+def over_least_hs23(ledger: Ledger, claim: Claim) -> bool:
+    """Whether a quota on hs23 has no room for even the least that the claim can come to."""
+    least = -1
+    for meter, key, _ in claim.placed:
+        if ledger.policy.meters[meter].resource == "hs23":
+            if least < 0:
+                least = least_hs23(ledger, claim)
+            if least and ledger.meters[meter].get(key, 0) + least > ledger.bounds[meter]:
+                return True
     return False
 
 
 def least_hs23(ledger: Ledger, claim: Claim) -> int:
     """The least benchmark power that the claim can cost: all its cores on the slowest nodes it may use."""
-    farm = ledger.farm
-    allowed = {kind for kinds in ledger.tiers(claim.rules) for kind in kinds}
-    factors = [node.factor for i, node in enumerate(farm.nodes) if farm.class_of[i] in allowed]
+    factors = (ledger.factor_of[kind] for kinds in ledger.tiers(claim.rules) for kind in kinds)
     return claim.part.cores * claim.parts * min(factors, default=0)
 
 

@@ -10,6 +10,7 @@ from wnodes_engine.core.tree import ShareTree
 from wnodes_engine.language.vocabulary import RESOURCES
 
 if TYPE_CHECKING:
+    from wnodes_engine.core.claim import Claim
     from wnodes_engine.core.ledger import Allocation, Ledger
     from wnodes_engine.core.room import Given
 
@@ -93,6 +94,16 @@ class Outlook:
             n: (cores[n] + back[0], memory[n] + back[1], gpus[n] + back[2], disk[n] + back[3])
             for n, back in self.nodes.items()
         }
+
+    def given_back(self, claim: Claim) -> dict[tuple[int, str | int], int]:
+        """What the quotas that depend on a claim's nodes will have back, by meter and key."""
+        ledger = self._ledger
+        back = {(meter, key): 0 for meter, key, _ in claim.placed}
+        for allocation in ledger.endings.between(-1, self.by):
+            for meter, key, amount in allocation.charged.placed:
+                if (meter, key) in back:
+                    back[meter, key] += ledger.placed_amount(meter, amount, allocation.where)
+        return back
 
     def ahead(self) -> Step | None:
         """The step to the next end; None where nothing more ends."""

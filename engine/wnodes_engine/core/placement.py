@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from heapq import heappop, heapreplace, merge
 from itertools import chain, islice
+from typing import TYPE_CHECKING
 
 from wnodes_engine.core.claim import Claim
 from wnodes_engine.core.farm import Farm, Free, Part, Where, fit
-from wnodes_engine.core.layout import Layout, Tiers, grouped, layouts
-from wnodes_engine.core.ledger import Ledger
+from wnodes_engine.core.layout import Layout, Tiers, frugal, grouped, layouts
+from wnodes_engine.core.ledger import NOTHING, Ledger
+from wnodes_engine.core.tree import INFINITE
+
+if TYPE_CHECKING:
+    from wnodes_engine.core.state import State
 
 
 def place(ledger: Ledger, claim: Claim, now: int, avoid: Container[int] = ()) -> Where | None:
@@ -30,12 +35,41 @@ def place(ledger: Ledger, claim: Claim, now: int, avoid: Container[int] = ()) ->
         return None
     if sum(farm.free_cores[kind] for kinds in tiers for kind in kinds) < part.cores * claim.parts:
         return None
-    candidates = _candidates(ledger, claim, avoid)
-    for layout in layouts(ledger, claim, tiers, farm.free_cores):
-        where, left = choose(layout, candidates, claim.parts, claim.spread, allowances_of(ledger, claim))
+    usual = layouts(ledger, claim, tiers, farm.free_cores)
+    return next(_laid_out(ledger, claim, usual, _candidates(ledger, claim, avoid)), None)
+
+
+def places(ledger: Ledger, claim: Claim, now: int, avoid: Container[int] = ()) -> Iterator[Where]:
+    """Every way to place all parts of the claim, the best first: where power is limited, frugal ones, too."""
+    if claim.over < 0:
+        where = place(ledger, claim, now, avoid)
+        if where is None:
+            return
+        yield where
+        if not ledger.policy.tracks_hs23:
+            return
+    tiers, candidates = open_tiers(ledger, claim, now), _candidates(ledger, claim, avoid)
+    if claim.over >= 0:
+        usual = layouts(ledger, claim, tiers, ledger.farm.free_cores)
+        yield from _laid_out(ledger, claim, usual, candidates)
+    if ledger.policy.tracks_hs23:
+        sparing = frugal(ledger, claim, tiers, ledger.farm.free_cores)
+        yield from _laid_out(ledger, claim, sparing, candidates)
+
+
+def _laid_out(
+    ledger: Ledger,
+    claim: Claim,
+    ways: Iterable[Layout],
+    candidates: Candidates,
+    back: Mapping[tuple[int, str | int], int] = NOTHING,
+) -> Iterator[Where]:
+    """Where all parts stand by each of these ways that has room for them."""
+    for layout in ways:
+        allowances = allowances_of(ledger, claim, back)
+        where, left = choose(layout, candidates, claim.parts, claim.spread, allowances)
         if not left:
-            return tuple(where)
-    return None
+            yield tuple(where)
 
 
 def open_tiers(ledger: Ledger, claim: Claim, now: int) -> Tiers:
@@ -62,24 +96,26 @@ def meets_downtime(ledger: Ledger, claim: Claim, now: int) -> bool:
     return any(begin < end and now < until for begin, until in ledger.closings)
 
 
-def place_with(
+def places_with(
     ledger: Ledger,
     claim: Claim,
     now: int,
     free: Mapping[int, Free],
-    avoid: Container[int],
-    allowances: dict[int, int],
-) -> Where | None:
-    """Choose as `place` does, on a farm on which these nodes have so much free instead.
+    avoid: Container[int] = (),
+    back: Mapping[tuple[int, str | int], int] = NOTHING,
+) -> Iterator[Where]:
+    """Every way as `places` has it, on a farm on which these nodes have so much free instead.
 
-    `allowances` say how many parts each quota for some nodes still admits.
+    `back` is what has been given back to the quotas, by meter and key.
     """
-    if claim.parts == 1 and not (claim.spread or claim.over >= 0 or allowances):
-        for kinds in open_tiers(ledger, claim, now):
-            node = _tightest_with(ledger.farm, claim.part, kinds, free, avoid)
-            if node >= 0:
-                return ((node, 1),)
-        return None
+    if claim.parts == 1 and not (
+        claim.spread or claim.over >= 0 or claim.placed or ledger.policy.tracks_hs23
+    ):
+        nodes = (
+            _tightest_with(ledger.farm, claim.part, kinds, free, avoid)
+            for kinds in open_tiers(ledger, claim, now)
+        )
+        return islice((((node, 1),) for node in nodes if node >= 0), 1)
     farm, part, sign = ledger.farm, claim.part, -1 if claim.spread else 1
     free_cores = farm.free_cores.copy()
     for node, left in free.items():
@@ -103,11 +139,11 @@ def place_with(
         for *_, node in merge(changed, others):
             yield node, fit(part, *free.get(node) or farm.free(node)), ledger.metered[farm.class_of[node]]
 
-    for layout in layouts(ledger, claim, open_tiers(ledger, claim, now), free_cores):
-        where, short = choose(layout, candidates, claim.parts, claim.spread, allowances.copy())
-        if not short:
-            return tuple(where)
-    return None
+    tiers = open_tiers(ledger, claim, now)
+    ways = layouts(ledger, claim, tiers, free_cores)
+    if ledger.policy.tracks_hs23:
+        ways = chain(ways, frugal(ledger, claim, tiers, free_cores))
+    return _laid_out(ledger, claim, ways, candidates, back)
 
 
 def _tightest_with(
@@ -248,13 +284,15 @@ def _candidates(ledger: Ledger, claim: Claim, avoid: Container[int]) -> Candidat
     return of
 
 
-def allowances_of(ledger: Ledger, claim: Claim) -> dict[int, int]:
-    """How many parts each quota for some nodes still admits there."""
+def allowances_of(
+    ledger: Ledger, claim: Claim, back: Mapping[tuple[int, str | int], int] = NOTHING
+) -> dict[int, int]:
+    """How many parts each quota for some nodes still admits there, once so much has been given back."""
     allowances = {}
     for meter, key, amount in claim.placed:
         spec = ledger.policy.meters[meter]
         if spec.quota is not None and spec.quota.nodes is not None and amount:
-            left = ledger.bounds[meter] - ledger.meters[meter].get(key, 0)
+            left = ledger.bounds[meter] - ledger.meters[meter].get(key, 0) + back.get((meter, key), 0)
             allowances[meter] = max(0, left // amount)
     return allowances
 
@@ -292,3 +330,34 @@ def _room_on(ledger: Ledger, claim: Claim, tiers: Tiers, allowances: dict[int, i
             if left <= 0:
                 return claim.parts
     return claim.parts - left
+
+
+def kept_out_ever(ledger: State, claim: Claim) -> int:
+    """How many parts the quotas for nodes would keep out of an empty farm that has room for all of them."""
+    allowances = {
+        meter: ledger.ever_bounds[meter] // amount
+        for meter, _, amount in claim.placed
+        if amount and ledger.policy.meters[meter].resource != "hs23"
+    }
+    room = room_when_empty(ledger, claim, allowances)
+    return claim.parts - room if room < claim.parts == room_when_empty(ledger, claim, {}) else 0
+
+
+def missing_there(
+    ledger: State, claim: Claim, meter: int, amount: int, missing: int
+) -> tuple[int, int] | None:
+    """What a claim would have to hold of a quota for nodes to have room, and what that ever allows.
+
+    None if more of it would be no help. So many parts are `missing`, and `amount` is what one holds.
+    """
+    ever = ledger.ever_bounds[meter]
+    if not missing or ever >= INFINITE:
+        return None
+    farm, allowed = ledger.farm, {kind for kinds in ledger.tiers(claim.rules) for kind in kinds}
+    fits = sum(
+        fit(claim.part, node.cores, node.memory, node.gpus, node.disk)
+        for i, node in enumerate(farm.nodes)
+        if farm.class_of[i] in allowed and meter in ledger.metered[farm.class_of[i]]
+    )
+    more = min(missing, fits - ever // amount)
+    return ((ever // amount + more) * amount, ever) if more > 0 else None

@@ -14,7 +14,7 @@ from wnodes_engine.core.claim import Claim
 from wnodes_engine.core.farm import Where
 from wnodes_engine.core.ledger import HS23
 from wnodes_engine.core.limits import BY_METER, HOUR, QuotaState, least_hs23, placed_states, quota_states
-from wnodes_engine.core.placement import count_room, meets_downtime, place
+from wnodes_engine.core.placement import count_room, kept_out_ever, meets_downtime, missing_there, place
 from wnodes_engine.core.policy import Refusal, Refused
 from wnodes_engine.core.wording import amount, duration, parts_of, size, wording
 from wnodes_engine.language.source import Span
@@ -57,13 +57,19 @@ def denials(state: State, claim: Claim | None, refusals: list[Refusal], now: int
         return tuple(reasons)
     reasons += _never(state, claim)
     placed = claim.placed and place(state, claim, now) is not None
+    missing = kept_out_ever(state, claim) if claim.placed else 0
     over: list[tuple[int, Reason]] = []
     for meter, key, held, asked, bound in quota_states(state, claim, now, None):
         spec = state.policy.meters[meter]
         if spec.quota is None:
             continue
-        if spec.quota.nodes is not None and placed:
-            continue  # its parts have gone elsewhere
+        if spec.quota.nodes is not None:
+            there = missing_there(state, claim, meter, asked, missing)
+            if there:
+                over.append((meter, _over(state, spec, key, 0, *there, alone=_asks(claim))))
+                continue
+            if placed:
+                continue  # its parts have gone elsewhere
         ever = state.ever_bounds[meter] * (HOUR if spec.window else 1)
         if asked > ever and spec.quota.nodes is None:
             over.append((meter, _over(state, spec, key, 0, asked, ever, alone=_asks(claim))))
@@ -300,6 +306,8 @@ def _over(
         name = state.tree.shares[name].path
     if alone:
         message = f"{alone} {said(asked)} by itself, {whom}{name} may have {limit}"
+        if spec.quota is not None and spec.quota.nodes is not None:
+            message = f"{alone} {said(asked)} of {whom} by itself, which may have {limit}"
         held = asked
     else:
         message = (

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from wnodes_engine.check.checked import UNLIMITED
 from wnodes_engine.core.claim import Claim
 from wnodes_engine.core.farm import Free, Where, fit, more
-from wnodes_engine.core.ledger import HS23, Allocation, Ledger
-from wnodes_engine.core.limits import full_in, placed_over
+from wnodes_engine.core.ledger import HS23, NOTHING, Allocation, Ledger
+from wnodes_engine.core.limits import full_in, over_placed_quota, placed_over
 from wnodes_engine.core.outlook import Outlook, Step
-from wnodes_engine.core.placement import meets_downtime, place, place_with
+from wnodes_engine.core.placement import meets_downtime, places, places_with
 from wnodes_engine.core.tree import ShareTree
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Reservation:
             outlook, part = self._outlook, self.claim.part
             outlook.follow()
             if self._where is None:
-                self._where = _place_then(self._ledger, self.claim, self.start, outlook) or ()
+                self._where = _place_then(self._ledger, self.claim, self.start, outlook, self._tree) or ()
             self._spare = {node: more(outlook.free(node), part, -parts) for node, parts in self._where}
 
     def nodes(self) -> frozenset[int]:
@@ -124,11 +124,11 @@ def reserve(ledger: Ledger, claim: Claim, now: int) -> Reservation | None:
         room.settle_back(now)
     elif not room.settle_ahead():
         return None
-    hs23 = ledger.policy.tracks_hs23
-    while hs23 or claim.over >= 0 or meets_downtime(ledger, claim, outlook.by):
-        # All parts that fit can be placed, unless a downtime, benchmark power or a layout is in the way.
-        where = _place_then(ledger, claim, outlook.by, outlook)
-        if where is not None and not (hs23 and ledger.hs23(claim, where) > tree.free(claim.leaf, HS23)):
+    choosy = ledger.policy.tracks_hs23 or claim.over >= 0 or bool(claim.placed)
+    while choosy or meets_downtime(ledger, claim, outlook.by):
+        # All parts that fit can be placed, unless something else than room on the nodes is in the way.
+        where = _place_then(ledger, claim, outlook.by, outlook, tree)
+        if where is not None:
             return Reservation(ledger, claim, outlook.by, outlook, tree, where)
         if not room.settle_ahead():
             return None
@@ -216,9 +216,16 @@ class _Room:
         return farm.up[node] and farm.class_of[node] in self._allowed
 
 
-def _place_then(ledger: Ledger, claim: Claim, start: int, outlook: Outlook) -> Where | None:
-    """The nodes of all parts on the farm as it will be at `start`."""
-    return place_with(ledger, claim, start, outlook.all_free(), (), {})
+def _place_then(ledger: Ledger, claim: Claim, start: int, outlook: Outlook, tree: ShareTree) -> Where | None:
+    """The nodes of all parts on the farm as it will be at `start`, with the share tree of then."""
+    free = outlook.all_free()
+    back = outlook.given_back(claim) if claim.placed else NOTHING
+    for where in places_with(ledger, claim, start, free, back=back):
+        if ledger.policy.tracks_hs23 and ledger.hs23(claim, where) > tree.free(claim.leaf, HS23):
+            continue
+        if not over_placed_quota(ledger, claim, where, back):
+            return where
+    return None
 
 
 def place_beside(
@@ -226,14 +233,16 @@ def place_beside(
 ) -> Where | None:
     """Nodes for a claim that fits at `where` now but must not delay what is reserved; None if it would.
 
-    If it would take a reserved node from its head, the other nodes are tried.
+    If it would take a reserved node from its head, other ways are tried, and then the other nodes.
     """
     if all(reservation.admits(claim, where, now) for reservation in reservations):
         return where
     kept = frozenset().union(*(r.nodes() for r in reservations if now + claim.walltime > r.start))
-    elsewhere = place(ledger, claim, now, avoid=kept)
-    if elsewhere is None or placed_over(ledger, claim, elsewhere):
-        return None
-    if all(reservation.admits(claim, elsewhere, now) for reservation in reservations):
-        return elsewhere
+    several = claim.over >= 0 or ledger.policy.tracks_hs23
+    for avoid in (frozenset[int](), kept) if several else (kept,):
+        for found in places(ledger, claim, now, avoid):
+            if placed_over(ledger, claim, found):
+                continue
+            if all(reservation.admits(claim, found, now) for reservation in reservations):
+                return found
     return None

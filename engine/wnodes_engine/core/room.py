@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from wnodes_engine.core.claim import Claim
 from wnodes_engine.core.farm import Free, Where, fit, more
 from wnodes_engine.core.ledger import HS23, Allocation, Ledger
-from wnodes_engine.core.limits import full_in
+from wnodes_engine.core.limits import full_in, over_placed_quota
 from wnodes_engine.core.pausing import SUSPEND, working
-from wnodes_engine.core.placement import allowances_of, open_tiers, place_with
+from wnodes_engine.core.placement import open_tiers, places_with
 
 if TYPE_CHECKING:
     from wnodes_engine.core.tree import ShareTree
@@ -87,20 +87,17 @@ class Room:
             self._free = {node: ledger.free_then(node) for node in ledger.owed if self.may_use(node)}
             for allocation, given in self._taken.values():
                 self._release(allocation, given, 1)
-        where = place_with(ledger, claim, self._now, self._free, self._avoid, self._allowances())
-        if where is None:
-            return None
-        if ledger.policy.tracks_hs23 and ledger.hs23(claim, where) > self.tree.free(claim.leaf, HS23):
-            return None
-        return where
+        for where in places_with(ledger, claim, self._now, self._free, self._avoid):
+            if ledger.policy.tracks_hs23 and ledger.hs23(claim, where) > self.tree.free(claim.leaf, HS23):
+                continue
+            if not over_placed_quota(ledger, claim, where):
+                return where
+        return None
 
     def may_use(self, node: int) -> bool:
         """Whether the request may stand on the node."""
         farm = self._ledger.farm
         return farm.up[node] and farm.class_of[node] in self._kinds and node not in self._avoid
-
-    def _allowances(self) -> dict[int, int]:
-        return allowances_of(self._ledger, self._claim) if self._claim.placed else {}
 
     def _move(self, allocation: Allocation, given: Given, sign: int) -> None:
         given.charge(self.tree, allocation.claim.leaf, -sign)
