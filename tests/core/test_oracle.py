@@ -186,7 +186,8 @@ def mend(policy: CheckedPolicy, reason: Why, by: int) -> CheckedPolicy:
             )
             return replace(policy, shares=tuple(unbound))
         case _:
-            return replace(policy, node_rules=(), quotas=tuple(q for q in policy.quotas if not q.nodes))
+            unlimited = tuple(q for q in policy.quotas if not q.nodes)
+            return replace(policy, node_rules=(), places=(), quotas=unlimited)
 
 
 def raised(ceiling: Ceiling, reason: Why, short: int) -> Ceiling:

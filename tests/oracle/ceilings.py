@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from oracle import quotas
 from oracle.answers import Why, at
 from oracle.clock import in_force
-from oracle.fitting import placement, room_when_empty, standing
+from oracle.fitting import filled, placement, places_of, room_when_empty, standing, without_crossing
 from oracle.placing import parts_in, size
 from oracle.request import Asked
 from oracle.state import State
@@ -56,9 +56,9 @@ def exceeded(
         held, part = state.on_nodes(quota, r, wish)
         ever = state.bound(ceiling, configured=True)
         if denying and part > 0 and quota.condition.window is None:
-            there = missing_there(state, wish, quota, ever // part)
+            there = missing_there(state, wish, quota, ceiling)
             if there > 0:
-                ask = (ever // part + there) * part
+                ask = (max(0, ever) // part + there) * part
                 yield Why(Code.QUOTA, r, ever, ask, ask - ever, *at(ceiling.span))
                 return
         # It limits where the parts go: a reason once there is no place, and no room for one more part.
@@ -92,19 +92,23 @@ def exceeded(
         yield Why(Code.QUOTA, r, bound, up(held, hour), short, *at(ceiling.span))
 
 
-def missing_there(state: State, wish: Asked, quota: Quota, allowed: int) -> int:
+def missing_there(state: State, wish: Asked, quota: Quota, ceiling: Ceiling) -> int:
     """How many parts more would have to be on a quota's nodes than it ever allows there.
 
-    0 unless quotas would keep parts out of an otherwise empty farm that has room for all of them.
+    0 unless quotas would keep parts out of an otherwise empty farm that has room for all of them. Where one
+    group has to hold them all, it is the one that lacks the fewest.
     """
-    enough = room_when_empty(state, wish, []) >= wish.count
-    missing = wish.count - room_when_empty(state, wish, state.budgets(wish, ever=True))
-    if not enough or missing <= 0:
+    budgets = without_crossing(state.budgets(wish, ever=True), wish)
+    own = [budget for budget in budgets if budget.ceiling is ceiling]
+    able = [names for names in places_of(state, wish) if filled(state, wish, names, []) >= wish.count]
+    lacking = [(wish.count - filled(state, wish, names, budgets), names) for names in able]
+    if not own or not lacking:
         return 0
     assert quota.nodes is not None
-    nodes = [state.nodes[name] for name in state.in_set(quota.nodes)]
-    fit = sum(parts_in(size(node), wish.part) for node in nodes if state.takes(node, wish))
-    return min(missing, max(0, fit - allowed))
+    missing, names = min(lacking, key=lambda each: each[0])
+    nodes = [state.nodes[name] for name in names if name in state.in_set(quota.nodes)]
+    fit = sum(parts_in(size(node), wish.part) for node in nodes)
+    return max(0, min(missing, fit - own[0].parts))
 
 
 def up(amount: int, unit: int) -> int:

@@ -114,16 +114,34 @@ def has_room(state: State, wish: Asked) -> bool:
 
 def room_when_empty(state: State, wish: Asked, budgets: list[Budget]) -> int:
     """How many parts all nodes would hold, empty and up, filled by name; in one group where they must."""
+    nested = without_crossing(budgets, wish)
+    return max(filled(state, wish, names, nested) for names in places_of(state, wish))
+
+
+def places_of(state: State, wish: Asked) -> list[list[str]]:
+    """The nodes of which one list has to hold all parts: all that it may use, or those of each group."""
     names = sorted(node.name for node in state.nodes.values() if state.takes(node, wish))
     rule = place_rule(state, wish)
     if rule is None or not rule.in_one:
-        return _filled(state, wish, names, budgets)
+        return [names]
     group = groups_of(state, rule)
-    of_groups = ([n for n in names if group[n] == g] for g in range(len(rule.groups)))
-    return max(_filled(state, wish, names, budgets) for names in of_groups)
+    return [[n for n in names if group[n] == g] for g in range(len(rule.groups))]
 
 
-def _filled(state: State, wish: Asked, names: list[str], budgets: list[Budget]) -> int:
+def without_crossing(budgets: list[Budget], wish: Asked) -> list[Budget]:
+    """The budgets for fewer parts than all, without those that cross one before: neither is in the other."""
+    kept: list[Budget] = []
+    for budget in budgets:
+        nested = (
+            b.nodes <= budget.nodes or b.nodes >= budget.nodes or not b.nodes & budget.nodes for b in kept
+        )
+        if budget.parts < wish.count and all(nested):
+            kept.append(budget)
+    return kept
+
+
+def filled(state: State, wish: Asked, names: list[str], budgets: list[Budget]) -> int:
+    """How many parts these nodes hold, empty, one filled after the other."""
     placed: dict[str, int] = {}
     for name in names:
         limits = [b.parts - sum(placed.get(n, 0) for n in b.nodes) for b in budgets if name in b.nodes]

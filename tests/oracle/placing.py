@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from wnodes_engine.check.checked import Ceiling
 from wnodes_engine.values import Node, Placement
 
 ON_NODE = ("cores", "memory", "gpus", "disk")
@@ -15,10 +16,11 @@ Part = dict[str, int]
 
 @dataclass
 class Budget:
-    """No more than `parts` on these nodes together."""
+    """No more than `parts` on these nodes together, because of that ceiling."""
 
     nodes: frozenset[str]
     parts: int
+    ceiling: Ceiling
 
 
 def size(node: Node) -> Part:

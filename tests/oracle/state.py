@@ -257,7 +257,7 @@ class State:
                     held, part = self.on_nodes(quota, ceiling.resource, asked)
                     room = self.bound(ceiling, configured=True) if ever else self.bound(ceiling) - held
                     left = max(0, room) // part if part else asked.count
-                    budgets.append(Budget(nodes, left))
+                    budgets.append(Budget(nodes, left, ceiling))
         return budgets
 
     def on_nodes(self, quota: Quota, r: str, asked: Asked) -> tuple[int, int]:

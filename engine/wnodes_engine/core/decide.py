@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from wnodes_engine.core.claim import Claim
 from wnodes_engine.core.farm import Where
+from wnodes_engine.core.feasible import room_of_all
 from wnodes_engine.core.fitting import has_room, held_back, standing, widest
 from wnodes_engine.core.limits import HOUR, QuotaState, exceeded, over_quota, placed_over, share_full
 from wnodes_engine.core.placement import place
@@ -171,7 +172,7 @@ def may_be_denied(state: State, claim: Claim, over: list[QuotaState]) -> bool:
             return True
     if claim.placed or state.policy.tracks_hs23:
         return True
-    return state.room_when_empty(claim) < claim.parts
+    return room_of_all(state, claim) < claim.parts
 
 
 def waiting_quota_full(state: State, claim: Claim) -> bool:

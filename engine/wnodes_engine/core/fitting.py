@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from wnodes_engine.core.claim import Claim, with_parts
 from wnodes_engine.core.farm import Where
+from wnodes_engine.core.feasible import room_when_empty
 from wnodes_engine.core.ledger import Ledger
 from wnodes_engine.core.limits import (
     hs23_full,
@@ -18,7 +19,7 @@ from wnodes_engine.core.limits import (
     placed_over,
     share_full,
 )
-from wnodes_engine.core.placement import allowances_of, place, places, room_when_empty
+from wnodes_engine.core.placement import allowances_of, place, places
 
 HELD_BACK: Final = "a quota"
 """Instead of nodes: a quota that depends on the nodes has no room. It blocks nobody behind."""

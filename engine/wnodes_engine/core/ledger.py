@@ -119,7 +119,10 @@ class Ledger:
         nodes = sorted(nodes, key=lambda node: node.name)
         self.farm = Farm(nodes, [self._mark(node) for node in nodes])
         self._tiers: dict[int, tuple[tuple[int, ...], ...]] = {}
-        self._feasible: dict[tuple[Part, int, int, int], int] = {}
+        self.feasible: dict[tuple[Part, int, int, int], int] = {}
+        """By shape of a claim: how many of its parts the farm holds when it is empty."""
+        self.needed: dict[tuple[Any, ...], Mapping[int, int]] = {}
+        """By shape of a claim: how many parts quotas for nodes would have to admit there."""
         marks: list[Any] = self.farm.class_marks
         self.only = [mark[0] for mark in marks]
         self.prefer = [mark[1] for mark in marks]

@@ -5,16 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from heapq import heappop, heapreplace, merge
 from itertools import chain, islice
-from typing import TYPE_CHECKING
 
 from wnodes_engine.core.claim import Claim
 from wnodes_engine.core.farm import Farm, Free, Part, Where, fit
-from wnodes_engine.core.layout import Layout, Tiers, frugal, grouped, layouts
+from wnodes_engine.core.layout import Layout, Tiers, frugal, layouts
 from wnodes_engine.core.ledger import NOTHING, Ledger
-from wnodes_engine.core.tree import INFINITE
-
-if TYPE_CHECKING:
-    from wnodes_engine.core.state import State
 
 
 def place(ledger: Ledger, claim: Claim, now: int, avoid: Container[int] = ()) -> Where | None:
@@ -198,7 +193,7 @@ def _pack(
     """Fill one node after the other; returns how many parts were placed."""
     left = count
     for node, fits, meters in tier:
-        parts = _allow(min(fits, left), meters, allowances)
+        parts = allow(min(fits, left), meters, allowances)
         if parts:
             where.append((node, parts))
             left -= parts
@@ -224,7 +219,7 @@ def _rounds(tier: Iterable[Candidate], count: int, allowances: dict[int, int]) -
     dealt = 0
     while nodes:
         for node, fits, meters in nodes:
-            if fits > dealt and _allow(1, meters, allowances):
+            if fits > dealt and allow(1, meters, allowances):
                 yield node
         dealt += 1
         nodes = [
@@ -262,7 +257,7 @@ def _deal(
     return count - left
 
 
-def _allow(parts: int, meters: frozenset[int], allowances: dict[int, int]) -> int:
+def allow(parts: int, meters: frozenset[int], allowances: dict[int, int]) -> int:
     """So many of these parts as the quotas for nodes admit, which have then been used up."""
     for meter in meters:
         parts = min(parts, allowances.get(meter, parts))
@@ -306,58 +301,3 @@ def count_room(ledger: Ledger, claim: Claim, now: int) -> int:
         if not left:
             break
     return room
-
-
-def room_when_empty(ledger: Ledger, claim: Claim, allowances: dict[int, int]) -> int:
-    """How many of the claim's parts, at most all, the configured farm could hold, empty and every node up.
-
-    `allowances` are what quotas for nodes leave, by meter.
-    """
-    tiers = ledger.tiers(claim.rules)
-    if claim.over < 0 or not ledger.policy.checked.places[claim.over].in_one:
-        return _room_on(ledger, claim, tiers, allowances)
-    groups, _ = grouped(ledger, claim.over, tiers)
-    return max(_room_on(ledger, claim, group, allowances) for group in groups)
-
-
-def _room_on(ledger: Ledger, claim: Claim, tiers: Tiers, allowances: dict[int, int]) -> int:
-    farm, left, allowances = ledger.farm, claim.parts, allowances.copy()
-    allowed = {kind for kinds in tiers for kind in kinds}
-    for i, node in enumerate(farm.nodes):
-        if farm.class_of[i] in allowed:
-            fits = fit(claim.part, node.cores, node.memory, node.gpus, node.disk)
-            left -= _allow(min(fits, left), ledger.metered[farm.class_of[i]], allowances)
-            if left <= 0:
-                return claim.parts
-    return claim.parts - left
-
-
-def kept_out_ever(ledger: State, claim: Claim) -> int:
-    """How many parts the quotas for nodes would keep out of an empty farm that has room for all of them."""
-    allowances = {
-        meter: ledger.ever_bounds[meter] // amount
-        for meter, _, amount in claim.placed
-        if amount and ledger.policy.meters[meter].resource != "hs23"
-    }
-    room = room_when_empty(ledger, claim, allowances)
-    return claim.parts - room if room < claim.parts == room_when_empty(ledger, claim, {}) else 0
-
-
-def missing_there(
-    ledger: State, claim: Claim, meter: int, amount: int, missing: int
-) -> tuple[int, int] | None:
-    """What a claim would have to hold of a quota for nodes to have room, and what that ever allows.
-
-    None if more of it would be no help. So many parts are `missing`, and `amount` is what one holds.
-    """
-    ever = ledger.ever_bounds[meter]
-    if not missing or ever >= INFINITE:
-        return None
-    farm, allowed = ledger.farm, {kind for kinds in ledger.tiers(claim.rules) for kind in kinds}
-    fits = sum(
-        fit(claim.part, node.cores, node.memory, node.gpus, node.disk)
-        for i, node in enumerate(farm.nodes)
-        if farm.class_of[i] in allowed and meter in ledger.metered[farm.class_of[i]]
-    )
-    more = min(missing, fits - ever // amount)
-    return ((ever // amount + more) * amount, ever) if more > 0 else None

@@ -12,9 +12,10 @@ from msgspec.structs import replace
 from wnodes_engine.check.checked import UNLIMITED
 from wnodes_engine.core.claim import Claim
 from wnodes_engine.core.farm import Where
+from wnodes_engine.core.feasible import parts_needed, room_of_all
 from wnodes_engine.core.ledger import HS23
 from wnodes_engine.core.limits import BY_METER, HOUR, QuotaState, least_hs23, placed_states, quota_states
-from wnodes_engine.core.placement import count_room, kept_out_ever, meets_downtime, missing_there, place
+from wnodes_engine.core.placement import count_room, meets_downtime, place
 from wnodes_engine.core.policy import Refusal, Refused
 from wnodes_engine.core.wording import amount, duration, parts_of, size, wording
 from wnodes_engine.language.source import Span
@@ -57,21 +58,18 @@ def denials(state: State, claim: Claim | None, refusals: list[Refusal], now: int
         return tuple(reasons)
     reasons += _never(state, claim)
     placed = claim.placed and place(state, claim, now) is not None
-    missing = kept_out_ever(state, claim) if claim.placed else 0
+    needed = parts_needed(state, claim) if claim.placed else {}
     over: list[tuple[int, Reason]] = []
     for meter, key, held, asked, bound in quota_states(state, claim, now, None):
         spec = state.policy.meters[meter]
         if spec.quota is None:
             continue
-        if spec.quota.nodes is not None:
-            there = missing_there(state, claim, meter, asked, missing)
-            if there:
-                over.append((meter, _over(state, spec, key, 0, *there, alone=_asks(claim))))
-                continue
-            if placed:
-                continue  # its parts have gone elsewhere
         ever = state.ever_bounds[meter] * (HOUR if spec.window else 1)
-        if asked > ever and spec.quota.nodes is None:
+        if meter in needed:
+            asked *= needed[meter]
+        elif spec.quota.nodes is not None and placed:
+            continue  # its parts have gone elsewhere
+        if meter in needed or (asked > ever and spec.quota.nodes is None):
             over.append((meter, _over(state, spec, key, 0, asked, ever, alone=_asks(claim))))
         elif held + asked > bound and spec.quota.denies:
             over.append((meter, _over(state, spec, key, held, asked, bound)))
@@ -210,7 +208,7 @@ def _never(state: State, claim: Claim) -> list[Reason]:
                     short=ask - limit,
                 )
             )
-    room = state.room_when_empty(claim)
+    room = room_of_all(state, claim)
     if room < claim.parts:
         message = f"no node that may take it is large enough for {_parts(claim)}"
         if claim.parts > 1:

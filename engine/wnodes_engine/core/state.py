@@ -16,7 +16,6 @@ from wnodes_engine.core.history import History
 from wnodes_engine.core.lasting import Lasting
 from wnodes_engine.core.ledger import Allocation, Ledger
 from wnodes_engine.core.pausing import pause
-from wnodes_engine.core.placement import room_when_empty
 from wnodes_engine.core.policy import Capacity, CompiledPolicy
 from wnodes_engine.core.promises import Pledge, gone, take_back
 from wnodes_engine.core.queue import LeafQueue, Lines
@@ -27,9 +26,6 @@ from wnodes_engine.core.tracks import Waiter, shape_of
 from wnodes_engine.core.tree import INFINITE
 from wnodes_engine.language.vocabulary import RESOURCES
 from wnodes_engine.values import Decision, Node, Placement, Preemption, Request, ShareUse
-
-_SHAPES_KNOWN = 65_536
-"""How many shapes of requests a state remembers to fit or not to fit the empty farm."""
 
 
 class Waiting(Mapping[str, Request]):
@@ -244,16 +240,6 @@ class State(Ledger):
         if first is None or has_room(self, first[1].claim, now):
             return None
         return first[1].claim
-
-    def room_when_empty(self, claim: Claim) -> int:
-        """How many of the claim's parts, at most all, the farm could hold, empty and every node up."""
-        shape = claim.part, claim.parts, claim.rules, claim.over
-        known = self._feasible.get(shape)
-        if known is None:
-            if len(self._feasible) > _SHAPES_KNOWN:
-                self._feasible.clear()
-            known = self._feasible[shape] = room_when_empty(self, claim, {})
-        return known
 
     # -------------------------------------------------------------- allocations
 
