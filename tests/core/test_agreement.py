@@ -134,3 +134,10 @@ def test_room_is_made_alike_in_benchmarked_shares(
     text: str, nodes: list[Node], stream: list[streams.Event]
 ) -> None:
     agree_on(text, nodes, stream)
+
+
+@given(policies(Asking(room=True, rules=False, groups=True)), farms.tight(), streams.squeezes())
+def test_room_is_made_alike_in_groups_of_nodes(
+    text: str, nodes: list[Node], stream: list[streams.Event]
+) -> None:
+    agree_on(text, nodes, stream)

@@ -8,8 +8,9 @@ from typing import Any
 
 from oracle.clock import in_force
 from oracle.expressions import Read, value
-from oracle.fitting import fitting, placement
+from oracle.fitting import fitting, place_rule, placement
 from oracle.heights import height, is_over, path_below, path_between, stays_within
+from oracle.layouts import groups_of
 from oracle.order import priority
 from oracle.placing import parts_in
 from oracle.records import Held, Pledge, Told, Waiting
@@ -160,10 +161,25 @@ class Search:
         return Pledge(self.waiting, there, tuple(told))
 
     def on_nodes(self, candidates: list[Held]) -> list[Held] | None:
-        """Who is taken until all parts have nodes, one node after the other; None if they never have."""
+        """Who is taken until all parts have nodes, in one group where they must; None if they never have."""
+        found = [self.cleared(candidates, elsewhere) for elsewhere in self.elsewhere()]
+        able = [taken for taken in found if taken is not None]
+        return min(able, key=lambda taken: max(map(self.rank, taken), default=()), default=None)
+
+    def elsewhere(self) -> list[frozenset[str]]:
+        """For each group of which one has to hold all parts, the nodes that are not in it."""
+        rule = place_rule(self.state, self.waiting.asked)
+        if rule is None or not rule.in_one:
+            return [frozenset()]
+        group = groups_of(self.state, rule)
+        return [frozenset(name for name in group if group[name] != g) for g in range(len(rule.groups))]
+
+    def cleared(self, candidates: list[Held], elsewhere: frozenset[str]) -> list[Held] | None:
+        """Who is taken, one node after the other, until all parts have nodes that are not elsewhere."""
         taken: list[Held] = []
-        while self.nodes(taken) is None:
-            walks = {name: self.walk(name, candidates, taken) for name in self.usable()}
+        while self.nodes(taken, elsewhere) is None:
+            usable = [name for name in self.usable() if name not in elsewhere]
+            walks = {name: self.walk(name, candidates, taken) for name in usable}
             able = {name: walk for name, walk in walks.items() if walk is not None}
             if not able:
                 return None
@@ -211,9 +227,9 @@ class Search:
         """Where the request would go if they had left, if there is room in its share too."""
         return fitting(self.without(victims), self.waiting.asked, self.kept)
 
-    def nodes(self, victims: list[Held]) -> tuple[Placement, ...] | None:
+    def nodes(self, victims: list[Held], elsewhere: frozenset[str]) -> tuple[Placement, ...] | None:
         """Where the request would go if they had left, as far as nodes are concerned."""
-        return placement(self.without(victims), self.waiting.asked, avoided=self.kept)
+        return placement(self.without(victims), self.waiting.asked, avoided=self.kept | elsewhere)
 
     @property
     def kept(self) -> frozenset[str]:

@@ -17,11 +17,16 @@ from wnodes_engine.core.averages import AVERAGE_BITS, TICK
 def sibling_key(
     state: State, tree: Tree, parent: int, n: int, waiting: Waiting, now: int
 ) -> tuple[bool, float, int, int]:
-    """Where a share with this offer stands among its siblings; the smallest is next."""
-    ask = state.ask(waiting.asked.of(waiting.asked.most))
+    """Where a share with this offer stands among its siblings; the smallest is next.
+
+    What the request would take of hs23 depends on nodes that nobody has chosen yet: it does not count.
+    """
+    ask = waiting.asked.of(waiting.asked.most).ask
     half_life = state.policy.halflife[parent]
     leaves = leaves_under(state.policy, n)
-    held = {r: state.average(leaves, r, half_life, now) + (ask[r] << AVERAGE_BITS) for r in ask}
+    held = {
+        r: state.average(leaves, r, half_life, now) + (ask.get(r, 0) << AVERAGE_BITS) for r in state.resources
+    }
     ratio = most_used(held, tree.amount[n])
     entitled = tree.within_nominal(n, ask)
     return not entitled, ratio, waiting.asked.request.submitted, waiting.sequence

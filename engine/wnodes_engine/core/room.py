@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from wnodes_engine.core.claim import Claim
 from wnodes_engine.core.farm import Free, Where, fit, more
+from wnodes_engine.core.layout import grouped
 from wnodes_engine.core.ledger import HS23, Allocation, Ledger
 from wnodes_engine.core.limits import full_in, over_placed_quota
 from wnodes_engine.core.pausing import SUSPEND, working
@@ -19,8 +20,18 @@ if TYPE_CHECKING:
 class Room:
     """Takes allocations away and puts them back, and tells whether a claim that starts now would fit."""
 
-    def __init__(self, ledger: Ledger, claim: Claim, now: int, avoid: Container[int]) -> None:
-        """Nodes in `avoid` are passed over."""
+    def __init__(
+        self,
+        ledger: Ledger,
+        claim: Claim,
+        now: int,
+        avoid: Container[int],
+        among: frozenset[int] | None = None,
+    ) -> None:
+        """Nodes in `avoid` are passed over; if so told, all but those of the classes `among`, too.
+
+        Nobody is placed by a room that is only `among` some.
+        """
         self.tree: ShareTree = ledger.tree.copy()
         self._ledger = ledger
         self._claim = claim
@@ -28,7 +39,9 @@ class Room:
         self._avoid = avoid
         self._free: dict[int, Free] = {}
         farm = ledger.farm
-        self._kinds = frozenset(kind for kinds in open_tiers(ledger, claim, now) for kind in kinds)
+        if among is None:
+            among = frozenset(kind for kinds in open_tiers(ledger, claim, now) for kind in kinds)
+        self._kinds = among
         self._fits = 0
         for node in ledger.owed:
             if self.may_use(node):
@@ -113,6 +126,14 @@ class Room:
                 self._free[node] = has = more(had, given.part, parts * sign)
                 fits += fit(part, *has) - fit(part, *had)
         return fits
+
+
+def groups_of(ledger: Ledger, claim: Claim, now: int) -> list[frozenset[int]]:
+    """The node classes of each group of which one has to hold all parts; no groups where none has to."""
+    if claim.over < 0 or not ledger.policy.checked.places[claim.over].in_one:
+        return []
+    groups, _ = grouped(ledger, claim.over, open_tiers(ledger, claim, now))
+    return [frozenset(kind for kinds in group for kind in kinds) for group in groups]
 
 
 class Given:

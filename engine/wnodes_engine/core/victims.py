@@ -1,9 +1,10 @@
 """Choosing victims: no more than needed, so that a request really has room afterwards.
 
 Nodes are cleared for one part after the other, each time the node on which that asks for the least in the
-rule's order; then whoever else has to go for the share tree's sake is taken. From the last to the first, each
-is put back without which there is still room. Putting back only adds to what shares hold, so that whoever is
-left is still one that the rule allows.
+rule's order; where all parts have to be in one group, that is done for each group by itself. Then whoever
+else has to go for the share tree's sake is taken. From the last to the first, each is put back without which
+there is still room. Putting back only adds to what shares hold, so that whoever is left is still one that the
+rule allows.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from wnodes_engine.core.farm import Free, Part, Where, fit, more
 from wnodes_engine.core.ledger import Allocation
 from wnodes_engine.core.reserve import Reservation
 from wnodes_engine.core.rights import Gone, Law, is_entitled
-from wnodes_engine.core.room import Given, Room
+from wnodes_engine.core.room import Given, Room, groups_of
 from wnodes_engine.values import Request
 
 if TYPE_CHECKING:
@@ -107,7 +108,8 @@ class _Attempt:
         self.lasting = replace(claim, walltime=claim.walltime + rule.taking.after)
         """The claim until the latest end that it may come to."""
         self.promised = [r for r in promised if now + self.lasting.walltime > r.start]
-        self.room = Room(state, self.lasting, now, frozenset().union(*(r.nodes() for r in self.promised)))
+        self.kept = frozenset[int]().union(*(r.nodes() for r in self.promised))
+        self.room = Room(state, self.lasting, now, self.kept)
         self.law = Law(state.tree, rule, claim)
         self.leaves = self.law.leaves()
         """The leaves of which anything may be taken."""
@@ -158,14 +160,9 @@ class _Attempt:
     def _take(self, candidates: Iterator[Allocation]) -> list[Allocation] | None:
         """Take victims until the request has room, on the nodes first; None if it comes to none."""
         room, law = self.room, self.law
-        taken: dict[str, Allocation] = {}
-        while not room.on_nodes():
-            cleared = self._clear(taken, candidates)
-            if cleared is None:
-                return None
-            for victim in cleared:
-                room.take(victim, self._action(victim))
-                taken[victim.request.id] = victim
+        taken = self._on_nodes(candidates)
+        if taken is None:
+            return None
         if not room.enough():
             for victim in self._in_order(taken, candidates):
                 given = Given(self.state, victim, self._action(victim))
@@ -178,7 +175,46 @@ class _Attempt:
                 return None
         return list(taken.values())
 
-    def _clear(self, taken: Container[str], candidates: Iterator[Allocation]) -> list[Allocation] | None:
+    def _on_nodes(self, candidates: Iterator[Allocation]) -> dict[str, Allocation] | None:
+        """Take victims until the nodes, or those of one group, have room for all parts; None if never."""
+        groups = groups_of(self.state, self.lasting, self.now)
+        if not groups:
+            return self._clear_all(self.room, candidates)
+        found: list[dict[str, Allocation]] = []
+        for kinds in groups:
+            there = Room(self.state, self.lasting, self.now, self.kept, kinds)
+            taken = self._clear_all(there, candidates)
+            if taken is not None:
+                found.append(taken)
+        best = self._first(found)
+        for victim in best.values() if best else ():
+            self.room.take(victim, self._action(victim))
+        return best
+
+    def _first(self, found: list[dict[str, Allocation]]) -> dict[str, Allocation] | None:
+        """Those whose last victim comes first in the rule's order, the first of equals; or nobody."""
+        sort, rule, last = self.state.runners.sort, self.index, []
+        for taken in found:
+            if not taken:
+                return taken
+            last.append(sort(rule, taken.values())[-1])
+        return found[last.index(sort(rule, last)[0])] if found else None
+
+    def _clear_all(self, room: Room, candidates: Iterator[Allocation]) -> dict[str, Allocation] | None:
+        """Take victims until the nodes of a room hold all parts, one node after the other; None if never."""
+        taken: dict[str, Allocation] = {}
+        while not room.on_nodes():
+            cleared = self._clear(room, taken, candidates)
+            if cleared is None:
+                return None
+            for victim in cleared:
+                room.take(victim, self._action(victim))
+                taken[victim.request.id] = victim
+        return taken
+
+    def _clear(
+        self, room: Room, taken: Container[str], candidates: Iterator[Allocation]
+    ) -> list[Allocation] | None:
         """The victims of the node on which there is room for one part more the soonest, or on any."""
         nodes: dict[int, Clearing] = {}
         first = islice(self._in_order(taken, candidates), FIRST)
@@ -187,31 +223,31 @@ class _Attempt:
             for node, parts in where:
                 clearing = nodes.get(node)
                 if clearing is None:
-                    if not self.room.may_use(node):
+                    if not room.may_use(node):
                         continue
-                    clearing = nodes[node] = Clearing(self.room.free(node), self.claim.part)
-                if self._clears(clearing, victim, parts):
+                    clearing = nodes[node] = Clearing(room.free(node), self.claim.part)
+                if self._clears(room, clearing, victim, parts):
                     return clearing.victims
             if looked == FIRST:
-                return self._clear_any(taken)
+                return self._clear_any(room, taken)
         return None
 
-    def _clear_any(self, taken: Container[str]) -> list[Allocation] | None:
+    def _clear_any(self, room: Room, taken: Container[str]) -> list[Allocation] | None:
         """The victims of the first node that can be cleared, the emptiest first."""
-        state, room = self.state, self.room
+        state = self.state
         for node in room.nodes():
             clearing = Clearing(room.free(node), self.claim.part)
             there = (victim for victim in state.runners.on(node) if victim.request.id not in taken)
             for victim in state.runners.sort(self.index, filter(self._may_be_taken, there)):
                 parts = next(parts for at, parts in victim.where if at == node)
-                if self._clears(clearing, victim, parts):
+                if self._clears(room, clearing, victim, parts):
                     return clearing.victims
         return None
 
-    def _clears(self, clearing: Clearing, victim: Allocation, parts: int) -> bool:
+    def _clears(self, room: Room, clearing: Clearing, victim: Allocation, parts: int) -> bool:
         """Take the victim, if its shares allow that; whether one part more fits on its node then."""
         given = Given(self.state, victim, self._action(victim))
-        if not self.law.allows(self.room.tree, victim, given, clearing.gone):
+        if not self.law.allows(room.tree, victim, given, clearing.gone):
             return False
         clearing.take(victim, given, parts)
         self.law.note(victim.claim.leaf, given, clearing.gone)
