@@ -111,6 +111,18 @@ def test_every_quota_that_keeps_parts_out_is_named_with_what_it_could_take_more(
     assert numbers(refused(state, pool(cores=8, count=4, id="r2"))) == [(Code.QUOTA, 2, 3, 1)]
 
 
+def test_quotas_that_cross_refuse_nobody_who_could_stand_beside_them() -> None:
+    # Both quotas count n1. Who fills it first wastes a place; nobody is refused for that.
+    crossing = 'quota for nodes "n1", "n2": machines <= 1\nquota for nodes "n1", "gpu1": machines <= 1'
+    assert farm(crossing).submit(pool(cores=8, count=2), NOW).outcome is Outcome.WAIT
+
+
+def test_in_one_group_it_is_the_one_that_lacks_the_fewest() -> None:
+    groups = 'group A = nodes "n*"\ngroup B = nodes "gpu*"\nplace pool pack in one of A, B\n'
+    state = farm(groups + 'quota for nodes "n1": cores <= 0\nquota for nodes "gpu1": cores <= 12')
+    assert numbers(refused(state, pool(cores=4, count=4))) == [(Code.QUOTA, 12, 16, 4)]
+
+
 def test_at_least_parts_have_to_find_a_place() -> None:
     state = farm("quota for nodes all: machines <= 3")
     assert state.submit(pool(count=10, at_least=3), NOW).outcome is Outcome.WAIT

@@ -14,20 +14,22 @@ class History:
 
     __slots__ = ("_left", "_made_room", "_pushed", "_pushed_by", "_told")
 
-    def __init__(self, rules: int) -> None:
-        """`rules` is how many rules there are that tell victims to leave."""
+    def __init__(self, limited: Iterable[int]) -> None:
+        """`limited` are the rules that may tell no more than so many to leave in an hour."""
         self._left: dict[str, int] = {}
         self._made_room: dict[str, set[str]] = {}
         self._pushed_by: dict[str, set[str]] = {}
         self._pushed: dict[str, set[str]] = {}
-        self._told: tuple[deque[tuple[int, str]], ...] = tuple(deque() for _ in range(rules))
+        self._told: dict[int, deque[tuple[int, str]]] = {rule: deque() for rule in limited}
+        """By rule that is limited, those of the last hour; of others nobody asks for that."""
 
     def tell(self, rule: int, victim: str, now: int) -> None:
         """The rule has told the victim to leave."""
-        self._told[rule].append((now, victim))
+        if rule in self._told:
+            self._told[rule].append((now, victim))
 
     def told(self, rule: int, now: int) -> int:
-        """How many the rule has told to leave in the hour before; those who were let off do not count."""
+        """How many a limited rule has told to leave in the hour before; who was let off does not count."""
         times = self._told[rule]
         while times and times[0][0] <= now - HOUR:
             times.popleft()
@@ -35,7 +37,7 @@ class History:
 
     def let_off(self, rule: int, victim: str) -> None:
         """The victim may stay after all."""
-        times = self._told[rule]
+        times = self._told.get(rule, deque())
         for at in range(len(times) - 1, -1, -1):
             if times[at][1] == victim:
                 del times[at]
@@ -49,7 +51,7 @@ class History:
         self._pushed.setdefault(beneficiary, set()).add(victim)
 
     def told_since(self, rule: int, since: int) -> Iterator[tuple[int, str]]:
-        """When the rule has told whom to leave, after `since`."""
+        """When a limited rule has told whom to leave, after `since`."""
         return (entry for entry in self._told[rule] if entry[0] > since)
 
     def everybody(self) -> Set[str]:

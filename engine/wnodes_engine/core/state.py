@@ -91,7 +91,8 @@ class State(Ledger):
         self.waiting = Waiting(self.waiters, self.pledges)
         self.paused: dict[str, Allocation] = {}
         self.runners = Runners(policy.checked)
-        self.history = History(len(policy.checked.preempts))
+        rules = enumerate(policy.checked.preempts)
+        self.history = History(index for index, rule in rules if rule.taking.per_hour is not None)
         self.let_off: list[str] = []
         """Whom the next pass is to tell that they may stay."""
         self.lasting = Lasting()
