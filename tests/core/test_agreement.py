@@ -8,7 +8,7 @@ import msgspec
 from hypothesis import given, note
 from hypothesis import strategies as st
 from oracle.side_by_side import agree_on, agree_on_policy
-from strategies import farms, streams
+from strategies import farms, pointed, streams
 from strategies.checking import checked
 from strategies.policies import Asking, policies
 from wnodes_engine.compile import sections
@@ -136,8 +136,27 @@ def test_room_is_made_alike_in_benchmarked_shares(
     agree_on(text, nodes, stream)
 
 
-@given(policies(Asking(room=True, rules=False, groups=True)), farms.tight(), streams.squeezes())
+@given(pointed.in_groups(), pointed.farms(), streams.squeezes())
 def test_room_is_made_alike_in_groups_of_nodes(
     text: str, nodes: list[Node], stream: list[streams.Event]
 ) -> None:
+    agree_on(text, nodes, stream)
+
+
+@given(pointed.in_groups(power=True), pointed.farms(factors=True), streams.squeezes())
+def test_room_is_made_alike_in_groups_that_are_short_of_power(
+    text: str, nodes: list[Node], stream: list[streams.Event]
+) -> None:
+    agree_on(text, nodes, stream)
+
+
+@given(pointed.short_of_power(), pointed.farms(factors=True), streams.crowds(counts=farms.MANY))
+def test_slower_nodes_are_taken_alike_where_power_is_short(
+    text: str, nodes: list[Node], stream: list[streams.Event]
+) -> None:
+    agree_on(text, nodes, stream)
+
+
+@given(pointed.kept_out(), pointed.farms(), streams.crowds(counts=farms.MANY))
+def test_quotas_for_nodes_keep_out_alike(text: str, nodes: list[Node], stream: list[streams.Event]) -> None:
     agree_on(text, nodes, stream)

@@ -62,11 +62,11 @@ def _limits(state: State, request: Request, claim: Claim, now: int, *, admitted:
                     state, claim, found, lambda wider: _with_more(state, wider, beside, now)
                 )
             return started(state, request, claim, found)
-    plan = _making_room(state, request, claim, now) if claim.leaf in state.rules_for else None
-    if plan is None and not admitted and may_be_denied(state, claim, over):
+    if not admitted and may_be_denied(state, claim, over):
         reasons = denials(state, claim, [], now)
         if reasons:
             return refuse(state, claim, request, reasons)
+    plan = _making_room(state, request, claim, now) if claim.leaf in state.rules_for else None
     decision = Decision(
         _WAIT,
         state.policy.checked.digest,
