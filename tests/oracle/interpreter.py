@@ -256,7 +256,7 @@ class Oracle:
             wish, leaf = waiting.asked, waiting.leaf
             strict = self.policy.orders[leaf].strict
             promises = [r for r in reserved.values() if r is not None]
-            if held_back(self.state, wish, now):
+            if turns.held_back(waiting):
                 pass
             elif not has_room(self.state, wish):
                 if self.looked.get(leaf) != now // TICK:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from oracle import quotas
 from oracle.ceilings import held_back
+from oracle.clock import in_force
+from oracle.expressions import holds
 from oracle.fitting import place_rule
 from oracle.order import leaf_key, sibling_key
 from oracle.records import Waiting
-from oracle.request import Asked
+from oracle.request import Asked, reader
 from oracle.reservations import Reservation
 from oracle.state import State
 from oracle.tree import Number
@@ -26,6 +29,21 @@ def shape(state: State, wish: Asked) -> Shape:
     return tuple(part.values()), wish.count, rules, rule is not None and rule.spread, groups
 
 
+def alike(state: State, waiting: Waiting) -> tuple[object, ...]:
+    """All that limits, order and routes know of it but its age: the same of whom they tell nobody apart."""
+    policy, wish, facts = state.policy, waiting.asked, waiting.asked.facts
+    read = reader(policy, wish.request, facts, waiting.leaf)
+    counted = tuple(tuple(quotas.keys(policy, quota, wish)) for quota in policy.quotas)
+    open_then = [p for p in policy.priorities if in_force(policy, p.condition, wish.since)]
+    gains = [(p.is_base, p.amount, p.per) for p in open_then if holds(p.condition, read)]
+    base = [amount for is_base, amount, _ in gains if is_base][:1]
+    base += [amount for is_base, amount, per in gains if not is_base and per is None]
+    rates = tuple((amount, per) for is_base, amount, per in gains if not is_base and per is not None)
+    accounts = tuple(facts[key.of] for key in policy.orders[waiting.leaf].keys if key.of is not None)
+    charged = tuple(facts[name] for name in ("volumes", "walltime", "project", "queue", "account"))
+    return shape(state, wish), wish.most, counted, sum(base), rates, accounts, charged
+
+
 class Turns:
     """One pass. What others start is seen when a leaf puts somebody forward, and that is after its turn."""
 
@@ -39,6 +57,7 @@ class Turns:
         self._blocked: dict[int, set[Shape]] = {}
         self._left: dict[int, dict[str, Number]] = {}
         self._shut: dict[tuple[int, Shape], int] = {}
+        self._passed_over: dict[int, set[tuple[object, ...]]] = {}
         leaves = [share.index for share in state.policy.shares if share.is_leaf]
         self._fronts = {leaf: self._front(leaf) for leaf in leaves}
 
@@ -50,6 +69,14 @@ class Turns:
         """Its turn is over: its leaf puts the next one forward."""
         self._had.add(waiting.id)
         self._fronts[waiting.leaf] = self._front(waiting.leaf)
+
+    def held_back(self, waiting: Waiting) -> bool:
+        """Whether a quota holds it back; all that are alike are passed over then, whatever others start."""
+        over = self._passed_over.setdefault(waiting.leaf, set())
+        like = alike(self._state, waiting)
+        if like not in over and held_back(self._state, waiting.asked, self._now):
+            over.add(like)
+        return like in over
 
     def close(self, leaf: int) -> None:
         """Nobody of the leaf has a turn any more."""
@@ -97,7 +124,7 @@ class Turns:
         shut = self._shut.get((leaf, like))
         if shut is not None and self._now + wish.facts["walltime"] > shut:
             return False
-        return not held_back(state, wish, self._now)
+        return not self.held_back(waiting)
 
     # ------------------------------------------------------------------ in vain
 
