@@ -300,3 +300,14 @@ def test_reserved_nodes_of_a_rule_that_nobody_may_use_are_never_cleared() -> Non
     run(state, job("b1", "bob", cores=8), job("b2", "bob", cores=4), job("b3", "bob", cores=4))
     assert state.running["b1"].placement[0].node == "n1"
     assert told(run(state, job("a1", "ann", cores=1))) == [("b2", "a1")]
+
+
+def test_no_room_is_made_for_what_a_quota_for_nodes_denies() -> None:
+    state = farm(
+        TWO_HALVES + 'quota for nodes "n1": cores <= 0 else deny\nreclaim for any by requeue', nodes=2
+    )
+    for node in ("n1", "n2"):
+        state.start(job(f"b-{node}", "bob", cores=8), (Placement(node, 1),), NOW)
+    request = job("a1", "ann")
+    assert decide(state, request, NOW).outcome is Outcome.DENY
+    assert state.submit(request, NOW).outcome is Outcome.DENY
