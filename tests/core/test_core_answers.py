@@ -120,3 +120,20 @@ def test_a_quota_for_nodes_denies_only_what_has_no_other_place() -> None:
         Node("n2", 8, 4000),
     )
     assert [reason.code for reason in decide(state, job("r1"), NOW).reasons] == [Code.RULE]
+
+
+def test_a_promised_node_is_in_the_way_of_nobody_who_has_room_on_another() -> None:
+    state = farm(
+        'share a 50% share b 50% assign a when user == "ann" assign b otherwise\n'
+        'quota for user "bob": running <= 1',
+        Node("n1", 6, 8000),
+        Node("n2", 8, 1000),
+    )
+    state.submit(job("r1", cores=2, memory=2000, walltime=3600), NOW)
+    state.submit(job("r2", "bob", cores=1, walltime=60), NOW)
+    assert set(started(state)) == {"r1", "r2"}
+    state.submit(job("r3", cores=6, memory=2000), NOW)
+    waits = decide(state, job("r4", "bob", cores=3), NOW)
+    assert [reason.code for reason in waits.reasons] == [Code.QUOTA]
+    state.finish("r2", NOW)
+    assert decide(state, job("r4", "bob", cores=3), NOW).node == "n2"

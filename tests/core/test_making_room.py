@@ -311,3 +311,21 @@ def test_no_room_is_made_for_what_a_quota_for_nodes_denies() -> None:
     request = job("a1", "ann")
     assert decide(state, request, NOW).outcome is Outcome.DENY
     assert state.submit(request, NOW).outcome is Outcome.DENY
+
+
+def test_who_was_let_off_does_not_count_against_the_budget_of_the_hour() -> None:
+    state = farm(TWO_HALVES + "reclaim for any at most 1 per hour by requeue after 5m")
+    run(state, *[job(f"b{i}", "bob", cores=4) for i in range(2)])
+    (order,) = run(state, job("a1", "ann", cores=4)).preemptions
+    state.cancel("a1", NOW + 60)
+    assert state.schedule(NOW + 60).reprieves == (order.victim,)
+    assert len(told(run(state, job("a2", "ann", cores=4), now=NOW + 120))) == 1
+
+
+def test_whoever_asks_for_the_same_as_a_head_has_no_room_made_on_the_nodes_that_were_promised_to_it() -> None:
+    state = farm(TWO_HALVES + "reclaim for any at most 1 per hour by requeue", cores=4)
+    run(state, *[job(f"b{i}", "bob", walltime=3600) for i in range(4)])
+    state.submit(job("a1", "ann", walltime=7200), NOW)
+    state.submit(job("a2", "ann", walltime=7200), NOW)
+    answers = [decide(state, state.waiting[id_], NOW) for id_ in ("a1", "a2")]
+    assert [answer.outcome for answer in answers] == [Outcome.PREEMPT, Outcome.WAIT]

@@ -26,7 +26,7 @@ from oracle.order import leaf_key, priority
 from oracle.pledges import can_go_on, is_due, is_vain
 from oracle.records import Departure, Ended, Held, Pledge, Telling, Waiting
 from oracle.request import Asked, asked
-from oracle.reservations import Reservation, delays, reserve
+from oracle.reservations import Reservation, broken, delays, kept, reserve
 from oracle.state import COMPUTING, State
 from oracle.tree import Amounts
 from oracle.turns import Turns
@@ -79,8 +79,7 @@ class Oracle:
             if there is not None:
                 return Answer(Outcome.START, share, route, there)
         if found is not None:
-            broken = (promise for promise in promises if delays(self.state, wish, found, promise, now))
-            reasons += [Why(Code.RESERVED) for _ in broken]
+            reasons += [Why(Code.RESERVED) for _ in broken(self.state, wish, found, promises, now)]
         if not (behind or held_back(self.state, wish, now) or has_room(self.state, wish)):
             waiting = queued or Waiting(wish, wish.leaf, self.state.sequence + 1)
             pledge = make_room(self.state, waiting, promises, now).pledge
@@ -194,7 +193,7 @@ class Oracle:
         return waited_for
 
     def _call_off(self, request_id: str) -> None:
-        """A pledge is over: who is still there is let off."""
+        """A pledge is over: who is still there is let off, and did not have to leave."""
         pledge = self.state.pledges.pop(request_id)
         for told in pledge.victims:
             self.let_off.append(told.victim)
@@ -381,8 +380,7 @@ class Oracle:
         If it would be in the way on the nodes that it would get, other ways are tried, and then all of them
         on the nodes that are not reserved.
         """
-        kept = frozenset().union(*(promise.nodes for promise in promises if promise.concerns(wish, now)))
-        for avoided in (frozenset[str](), kept):
+        for avoided in (frozenset[str](), kept(wish, promises, now)):
             for found in ways(self.state, wish, avoided=avoided):
                 full = share_is_full(self.state, wish, found) or quota_is_full(self.state, wish, found)
                 if not full and not any(delays(self.state, wish, found, p, now) for p in promises):

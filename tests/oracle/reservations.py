@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from oracle.fitting import fitting, share_is_full
+from oracle.fitting import fitting, placement, share_is_full
 from oracle.placing import parts_in
 from oracle.records import Held, Waiting
 from oracle.request import Asked
@@ -43,9 +43,9 @@ def reserve(state: State, head: Waiting, now: int) -> Reservation | None:
     """
     ends = {held.ends_after(now) for held in state.held.values() if held.ends}
     for time in sorted(ends | {downtime.end for downtime in state.policy.downtimes if downtime.end > now}):
-        placement = fitting(state.later(time, now), head.asked)
-        if placement is not None:
-            return Reservation(head, time, placement)
+        there = fitting(state.later(time, now), head.asked)
+        if there is not None:
+            return Reservation(head, time, there)
     return None
 
 
@@ -64,3 +64,25 @@ def delays(
         for p in placement
         if p.node in promise.nodes
     )
+
+
+def kept(candidate: Asked, promises: list[Reservation], start: int) -> frozenset[str]:
+    """The nodes that are promised to others while a request that starts then would still run."""
+    return frozenset().union(*(promise.nodes for promise in promises if promise.concerns(candidate, start)))
+
+
+def broken(
+    state: State,
+    candidate: Asked,
+    found: tuple[Placement, ...],
+    promises: list[Reservation],
+    now: int,
+) -> list[Reservation]:
+    """The promises that a request would break on the nodes that it would get, if it would on others too."""
+    assert candidate.leaf is not None
+    elsewhere = placement(state, candidate, avoided=kept(candidate, promises, now))
+    if elsewhere is not None and not any(delays(state, candidate, elsewhere, p, now) for p in promises):
+        power = state.ask_on(candidate, elsewhere).get("hs23", 0)
+        if power == 0 or power <= state.tree().free(candidate.leaf, "hs23"):
+            return []
+    return [promise for promise in promises if delays(state, candidate, found, promise, now)]

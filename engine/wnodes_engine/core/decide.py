@@ -87,7 +87,8 @@ def _making_room(state: State, request: Request, claim: Claim, now: int) -> Plan
         return None
 
     def promised() -> list[Reservation]:
-        return [r for r in state.reservations(now) if r.claim != claim]
+        own = claim if state.is_head(request.id, claim.leaf, now) else None
+        return [r for r in state.reservations(now) if r.claim != own]
 
     return make_room(state, request, claim, now, promised).plan
 

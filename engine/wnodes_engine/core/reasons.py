@@ -17,6 +17,7 @@ from wnodes_engine.core.ledger import HS23
 from wnodes_engine.core.limits import BY_METER, HOUR, QuotaState, least_hs23, placed_states, quota_states
 from wnodes_engine.core.placement import count_room, meets_downtime, place
 from wnodes_engine.core.policy import Refusal, Refused
+from wnodes_engine.core.reserve import place_beside
 from wnodes_engine.core.wording import amount, duration, parts_of, size, wording
 from wnodes_engine.language.source import Span
 from wnodes_engine.language.vocabulary import RESOURCES
@@ -139,9 +140,10 @@ def _queue_ahead(state: State, claim: Claim, request: Request, where: Where | No
                 order.span,
             )
         )
-    if where is not None:
-        for reservation in state.reservations(now):
-            if reservation.claim != claim and not reservation.admits(claim, where, now):
+    others = [r for r in state.reservations(now) if r.claim != claim] if where is not None else []
+    if where is not None and place_beside(state, claim, where, others, now) is None:
+        for reservation in others:
+            if not reservation.admits(claim, where, now):
                 nodes = ", ".join(place.node for place in state.placement(reservation.where[:3]))
                 wait = duration(reservation.start - now)
                 share = state.tree.shares[reservation.claim.leaf].path

@@ -219,6 +219,12 @@ class State(Ledger):
             return None
         return first[1].head(self.waiters).request
 
+    def is_head(self, id_: str, leaf: int, now: int) -> bool:
+        """Whether the request is the first in its line that no quota holds back."""
+        queue = self.queues[leaf]
+        first = queue.first_free(partial(self._held_back, now), now // TICK) if queue.live else None
+        return first is not None and first[1].head(self.waiters).request.id == id_
+
     def _held_back(self, now: int, claim: Claim) -> bool:
         return held_back(self, claim, now)
 
