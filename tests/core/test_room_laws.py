@@ -1,168 +1,239 @@
-"""The laws of making room: it ends, it takes no more than it needs, and it is kept."""
+"""The laws of making room: no more than is needed, within budgets, and whoever is entitled gets its own."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
 
-import pytest
-from hypothesis import event, given, note, settings
+from hypothesis import assume, event, given, note, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
+from oracle import laws
+from oracle.mirror import Mirror
 from strategies import farms, streams
 from strategies.checking import checked
-from strategies.closed import carry_out, close
-from strategies.policies import Asking, policies
+from strategies.closed import leave
+from strategies.policies import Asking, trees
+from strategies.preemption import makes_room_for_nearly_all
 from wnodes_engine.compile import compile_policy
 from wnodes_engine.core import State
-from wnodes_engine.values import Node, Outcome, Request
+from wnodes_engine.values import Node, Preemption, Request
 
 NOW = streams.BEGIN
-pressing = st.lists(farms.pressing(NOW), min_size=6, max_size=14)
+MINUTE, HOUR = 60, 3600
 
+Stream = list[streams.Event]
 
-def filled(text: str, nodes: list[Node], requests: list[Request]) -> State:
-    """A farm with these requests, the first of which have been running for an hour."""
-    state = State(compile_policy(checked(text)), nodes)
-    for i, request in enumerate(requests):
-        state.submit(Request(**{**_fields(request), "id": f"r{i:02}"}), NOW)
-        if i == len(requests) // 2:
-            carry_out(state, NOW)
-    return state
-
-
-def _fields(request: Request) -> dict[str, Any]:
-    return {name: getattr(request, name) for name in request.__struct_fields__}
-
-
-@settings(max_examples=60)
-@given(policies(Asking(room=True, time=True, state=True)), farms.tight(), pressing)
-def test_in_a_closed_system_preemption_comes_to_an_end(
-    text: str, nodes: list[Node], requests: list[Request]
-) -> None:
-    """Nothing comes and nothing ends: whatever the rules, in the end nobody is told to leave any more.
-
-    Whoever was pushed out does not push out those that did it, so that the relation orders the requests and
-    only grows; n requests have fewer than n² pairs. Between two additions to it, every start and every
-    preemption makes the set of those that run larger in that order. Ten days of looks see many more
-    rounds than any such farm of 14 requests needs, and the last four days must be quiet.
-    """
-    note(text)
-    told = close(filled(text, nodes, requests), NOW + 3600, looks=1400)
-    event(f"told to leave: {min(sum(told), 5)}")
-    assert sum(told[840:]) == 0
-
-
-PUSH_EACH_OTHER = """
-preempt a for b even below nominal even borrowing by requeue
-preempt b for a even below nominal even borrowing by {}
-"""
-GROWING = """
-priority +10 per 1h waited
-order any by priority
-preempt self when victim.priority < priority by requeue
-"""
-DAY_AND_NIGHT = """
-window day = "08:00-20:00"
-during day { share a 90% share b 10% }
-reclaim for any by requeue
-"""
-
-
-@pytest.mark.parametrize(
-    "rules",
-    [
-        "preempt self when victim.runtime > 1h by requeue",
-        PUSH_EACH_OTHER.format("requeue"),
-        GROWING + PUSH_EACH_OTHER.format("suspend"),
-        DAY_AND_NIGHT,
-        "preempt fairly by requeue reclaim for any by requeue",
-    ],
+thin = st.builds(
+    Request,
+    st.just("?"),
+    st.sampled_from(["job", "vmjob"]),
+    st.just("local"),
+    st.sampled_from(["ann", "cid"]),
+    st.sampled_from(["cms", "alice"]),
+    st.just(NOW - 9 * HOUR),
+    roles=st.frozensets(st.sampled_from(["ops", "trial"])),
+    cores=st.just(1),
+    image=st.none(),
 )
-def test_rules_that_would_take_turns_for_ever_do_not(rules: str) -> None:
-    text = (
-        'policy p\nshare a 50% share b 50%\nassign a when user == "ann"\nassign b otherwise\n'
-        f"{rules}\nroute job, vmjob, vm, pool to simulated\n"
-    )
-    state = State(compile_policy(checked(text)), [Node("n1", 8, 64000)])
-    for i in range(12):
-        state.submit(Request(f"r{i}", "job", "local", ("ann", "bob")[i % 2], "g", NOW, cores=4), NOW)
-    told = close(state, NOW, looks=2000)
-    assert sum(told[1000:]) == 0
+"""Small work of ann and cid."""
+wide = st.builds(
+    Request,
+    st.just("?"),
+    st.sampled_from(["job", "vmjob"]),
+    st.just("local"),
+    st.just("bob"),
+    st.just("cms"),
+    st.just(NOW),
+    cores=st.integers(1, 2),
+    count=st.integers(2, 5),
+    image=st.none(),
+)
+"""Work of bob for which several have to leave."""
+
+Case = tuple[str, list[Node], Stream]
 
 
-def test_two_queues_and_three_jobs_do_not_evict_each_other_for_ever() -> None:
-    """The known trap of fair preemption with fill-back: a large job in one queue, two smaller in another.
-
-    Each side looks better off after taking from the other; a scheduler that compares before the move, or puts
-    back without comparing again, admits and evicts them in turns.
-    """
-    text = (
-        'policy trap\nshare a 0% share b 0% share rest 100%\nassign a when user == "ann"\n'
-        'assign b when user == "bob"\nassign rest otherwise\npreempt fairly by requeue\n'
-        "route job, vmjob, vm, pool to simulated\n"
-    )
-    for sizes in ((6, 5, 5), (10, 5, 6), (4, 3, 3), (9, 9, 1), (7, 4, 4)):
-        state = State(compile_policy(checked(text)), [Node("n1", 10, 64000)])
-        requests = [
-            Request("a1", "job", "local", "ann", "g", NOW, cores=sizes[0]),
-            Request("b1", "job", "local", "bob", "g", NOW, cores=sizes[1]),
-            Request("b2", "job", "local", "bob", "g", NOW, cores=sizes[2]),
+@st.composite
+def pressed(draw: farms.Draw, rules: st.SearchStrategy[str]) -> Case:
+    """A farm that ann and cid have filled bit by bit, on which bob has to have room made, time and again."""
+    shares, leaves, _ = draw(trees(Asking(room=True, rules=False)))
+    mine, *others = draw(st.permutations(leaves))
+    text = "\n".join(
+        [
+            "policy pressed",
+            *shares,
+            f'assign {mine} when user == "bob" assign {others[0]} when user == "ann"',
+            f"assign {others[-1]} otherwise",
+            'priority +5 when "trial" in roles',
+            draw(rules),
+            "route job, vmjob, vm, pool to simulated",
         ]
-        for request in requests:
-            state.submit(request, NOW)
-        told = close(state, NOW, looks=500)
-        assert sum(told) <= 3, sizes
-        assert state.running
-
-
-@settings(max_examples=60)
-@given(policies(Asking(room=True, rules=False)), farms.tight(), pressing)
-def test_no_victim_could_be_put_back_and_the_beneficiary_starts_when_they_have_left(
-    text: str, nodes: list[Node], requests: list[Request]
-) -> None:
-    note(text)
-    state = filled(text, nodes, requests)
-    for minute in range(1, 40):
-        now = NOW + 3600 + 60 * minute
-        moves = state.schedule(now)
-        by_beneficiary: dict[str, list[str]] = {}
-        for order in moves.preemptions:
-            by_beneficiary.setdefault(order.beneficiary, []).append(order.victim)
-        for order in moves.preemptions:
-            allocation = state.running.get(order.victim)
-            if allocation is not None and allocation.pledge is not None:
-                # Not needed if the request would already start with this one, alone, still there.
-                others_left = list(allocation.pledge.victims) == [order.victim]
-                if others_left:
-                    assert order.beneficiary not in state.running
-                if order.action == "suspend":
-                    state.suspend(order.victim, now)
-                elif order.action == "delete":
-                    state.finish(order.victim, now)
-                else:
-                    state.requeue(order.victim, now)
-        if by_beneficiary:
-            event("somebody had to leave")
-            started = {start.request.id for start in state.schedule(now).starts}
-            assert set(by_beneficiary) <= started | set(state.running)
-
-
-def test_a_share_within_its_amount_gets_its_capacity_back_in_the_rules_time() -> None:
-    """Patience, a minute, and the warning time: then it has what is its own."""
-    text = (
-        'policy p\nshare a 50% share b 50%\nassign a when user == "ann"\nassign b otherwise\n'
-        "reclaim for any when waited > 30m by requeue after 5m\nroute job, vmjob, vm, pool to simulated\n"
     )
-    state = State(compile_policy(checked(text)), [Node(f"n{i}", 8, 64000) for i in range(4)])
-    for i in range(32):
-        state.submit(Request(f"b{i:02}", "job", "local", "bob", "g", NOW), NOW)
-    state.schedule(NOW)
-    for i in range(16):
-        assert state.submit(Request(f"a{i:02}", "job", "local", "ann", "g", NOW), NOW).outcome is Outcome.WAIT
-    leaving: list[tuple[int, str]] = []
-    for now in range(NOW, NOW + 30 * 60 + 60 + 5 * 60 + 1, 60):
-        for leave_by, victim in [entry for entry in leaving if entry[0] <= now]:
-            state.requeue(victim, now)
-            leaving.remove((leave_by, victim))
-        moves = state.schedule(now)
-        leaving += [(order.leave_by, order.victim) for order in moves.preemptions]
-    assert [share.used["cores"] for share in state.shares(now)] == [32, 16, 16]
+    some = st.one_of(thin, thin, farms.pressing(NOW - HOUR, ("ann", "cid")))
+    crowd = st.lists(some.map(streams.Submit), min_size=4, max_size=8)
+    late = st.lists(
+        st.one_of(wide, farms.pressing(NOW, ("bob", "ann"))).map(streams.Submit), min_size=1, max_size=3
+    )
+    stream: Stream = []
+    for seconds in draw(st.lists(st.sampled_from([0, 300, 1800]), min_size=2, max_size=3)):
+        stream += [*draw(crowd), streams.Schedule(), streams.Pass(seconds)]
+    for seconds in draw(st.lists(st.sampled_from([60, 900, 2500]), min_size=2, max_size=4)):
+        stream += [*draw(late), streams.Schedule(), streams.LeaveAll(), streams.Schedule()]
+        stream += [streams.Pass(seconds), streams.Schedule(), streams.Finish(draw(st.integers(0, 9)))]
+    return text, draw(farms.tight()), stream
+
+
+def played(case: Case) -> Iterator[tuple[Mirror, streams.Event]]:
+    """The engine and a record of what it has done, before each event of the stream."""
+    text, nodes, stream = case
+    note(text)
+    note("\n".join(map(str, nodes)))
+    mirror = Mirror(checked(text), nodes)
+    for step in stream:
+        yield mirror, step
+        mirror.play(step)
+
+
+@given(pressed(makes_room_for_nearly_all()))
+@settings(max_examples=60)
+def test_whoever_has_room_made_starts_as_soon_as_all_that_were_told_to_leave_have(case: Case) -> None:
+    for mirror, step in played(case):
+        if step == streams.LeaveAll() and mirror.state.pledges:
+            event("promised")
+            promised = set(mirror.state.pledges)
+            mirror.leave_all()
+            mirror.schedule()
+            assert promised <= set(mirror.state.held)
+
+
+@given(pressed(makes_room_for_nearly_all()))
+@settings(max_examples=200)
+def test_no_victim_could_be_put_back_and_a_rule_allows_each_of_them(case: Case) -> None:
+    for mirror, step in played(case):
+        if step == streams.Schedule():
+            event(f"plans: {min(laws.every_plan(mirror), 3)}")
+
+
+budgets = ["at most 1 per victim", "at most 1 per victim, 3 per hour", "at most 2 per hour"]
+whom = ["reclaim for any", "preempt fairly", "preempt self when waited >= 0s taking longest runtime"]
+bounded = st.tuples(*map(st.sampled_from, (whom, budgets))).map(
+    lambda drawn: f"{drawn[0]} {drawn[1]} by requeue, shelve for vm, pool"
+)
+
+
+@given(pressed(bounded))
+@settings(max_examples=60)
+def test_no_rule_tells_more_to_leave_in_an_hour_nor_anybody_more_often_than_it_says(case: Case) -> None:
+    told: list[tuple[int, Preemption]] = []
+    for mirror, step in played(case):
+        if step != streams.Schedule():
+            continue
+        often = {order.victim: laws.times_left(mirror.state, order.victim) for _, order in told}
+        done = mirror.schedule()
+        told = [entry for entry in told if entry[1].victim not in done.reprieves]
+        told += [(mirror.now, order) for order in done.preemptions]
+        for order in done.preemptions:
+            taking = mirror.policy.preempts[order.rule].taking
+            lately = [o for at, o in told if o.rule == order.rule and at > mirror.now - HOUR]
+            if taking.per_hour is not None or taking.per_victim is not None:
+                event("a budget")
+            assert taking.per_hour is None or len(lately) <= taking.per_hour
+            assert taking.per_victim is None or often.get(order.victim, 0) < taking.per_victim
+
+
+# --------------------------------------------------------------- what is its own
+
+PATIENCE, WARNING = 600, 120
+
+sparing = st.sampled_from(
+    ["", ' sparing "ops" in roles', " sparing runtime < 2h", ' sparing runtime < 1h or group == "cms"']
+)
+budget = st.sampled_from(["", " at most 6 per hour", " at most 1 per victim, 3 per hour"])
+
+
+@given(trees(Asking(room=True, rules=False)), sparing, budget, farms.tight(), st.data())
+@settings(max_examples=40)
+def test_a_share_within_its_amount_has_its_own_after_patience_a_minute_and_the_warning_time(
+    tree: tuple[list[str], list[str], list[str]],
+    spares: str,
+    budget: str,
+    nodes: list[Node],
+    data: st.DataObject,
+) -> None:
+    """Single cores, so that any core that is freed is one that fits."""
+    shares, leaves, _ = tree
+    assume(len(leaves) > 2)
+    mine, *others = data.draw(st.permutations(leaves))
+    text = "\n".join(
+        [
+            "policy entitled",
+            *shares,
+            f'assign {mine} when user == "bob" assign {others[0]} when user == "ann"',
+            f"assign {others[1]} otherwise",
+            "route job, vmjob, vm, pool to simulated",
+            f"reclaim for any when waited >= {PATIENCE}s{spares}{budget} by requeue after {WARNING}s",
+        ]
+    )
+    note(text)
+    state = State(compile_policy(checked(text)), nodes)
+    begin = NOW - 3 * HOUR
+    for i in range(sum(node.cores for node in nodes)):
+        begin = min(NOW, begin + data.draw(st.sampled_from([0, 0, 0, 20 * MINUTE])))
+        state.submit(replace(data.draw(thin), id=f"r{i:02}"), begin)
+        state.schedule(begin)
+    assert not state.waiting
+    most = 6 if "6 per hour" in budget else 3 if "3 per hour" in budget else 12
+    able = [n for n in range(1, most + 1) if n <= may_be_taken(state, mine, n, spares, NOW + PATIENCE)]
+    assume(able)
+    event("entitled")
+    left = data.draw(st.sampled_from([*able, *[able[-1]] * len(able)]))  # often to all that it can have
+    own = []
+    while left:
+        parts = data.draw(st.integers(1, min(3, left)))
+        own.append(Request(f"mine{left}", "job", "local", "bob", "cms", NOW, cores=1, count=parts))
+        state.submit(own[-1], NOW)
+        left -= parts
+    told: list[Preemption] = []
+    for now in range(NOW, NOW + PATIENCE + MINUTE + WARNING + 1, MINUTE):
+        for order in told:
+            if order.leave_by <= now:
+                leave(state, order, now)
+        told += state.schedule(now).preemptions
+    assert {request.id for request in own} <= set(state.running)
+
+
+def may_be_taken(state: State, mine: str, wanted: int, spares: str, now: int) -> int:
+    """How many cores of others, who are not spared, are above what is theirs, where `mine` is within its own.
+
+    What is taken from a share is taken from those above it: whoever is over, all the way from where the two
+    leaves meet, may be taken, in any order.
+    """
+    use = {share.path: share.used["cores"] for share in state.shares(now)}
+    amount = {share.path: share.nominal["cores"] for share in state.shares(now)}
+    above = ways_up(mine)
+    victims = [
+        allocation
+        for allocation in state.running.values()
+        if not (
+            ('"ops"' in spares and "ops" in allocation.request.roles)
+            or ("< 2h" in spares and now - allocation.started < 2 * HOUR)
+            or ("< 1h" in spares and now - allocation.started < HOUR)
+            or ('"cms"' in spares and allocation.request.group == "cms")
+        )
+    ]
+    taken = 0
+    for allocation in victims:
+        theirs = ways_up(state.tree.shares[allocation.claim.leaf].path)
+        below = [share for share in theirs if share not in above]
+        ours = [share for share in above if share not in theirs]
+        if all(use[n] + wanted <= amount[n] for n in ours) and all(use[n] > amount[n] for n in below):
+            for share in theirs:
+                use[share] -= 1
+            taken += 1
+    return taken
+
+
+def ways_up(path: str) -> list[str]:
+    """The share and all above it but the farm."""
+    names = path.split(".")
+    return [".".join(names[: n + 1]) for n in range(len(names))]

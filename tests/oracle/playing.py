@@ -1,4 +1,4 @@
-"""A stream, played to the oracle: whom each of its events speaks of, and what comes of it."""
+"""A stream, played: whom each of its events speaks of, and what comes of it."""
 
 from __future__ import annotations
 
@@ -6,29 +6,33 @@ from typing import Any
 
 import msgspec
 from hypothesis import note
-from oracle.answers import Scheduled, Started
+from oracle.answers import Answer, Scheduled, Started
 from oracle.interpreter import Oracle
 from oracle.request import asked
+from oracle.state import State
 from strategies import streams
 from wnodes_engine.check.checked import CheckedPolicy
-from wnodes_engine.values import Node, Placement, Request
+from wnodes_engine.values import Decision, Node, Placement, Request
 
 LEAVING_BY = {"suspend": "suspend", "delete": "finish"}
 """What becomes of a victim by its action; all others wait again."""
 
 
 class Player:
-    """The oracle over a farm, and what time it is there."""
+    """The oracle over a farm, and what time it is there; `state` is what is so."""
+
+    state: State
 
     def __init__(self, policy: CheckedPolicy, nodes: list[Node]) -> None:
-        self.oracle = Oracle(policy, nodes)
+        self.policy = policy
         self.nodes = {node.name: node for node in nodes}
         self.now = streams.BEGIN
         self.asked = 0
+        self.begin()
 
     def play(self, step: streams.Event) -> None:
         """Do what the event says, to those of whom it speaks; nothing where there are none."""
-        state = self.oracle.state
+        state = self.state
         match step:
             case streams.Submit(request):
                 self.submit(self.named(request))
@@ -44,7 +48,7 @@ class Player:
                 self.do("requeue", nth(state.held, n))
             case streams.Native(request, n):
                 request, node = self.named(request), self.nodes[nth(self.nodes, n)]
-                wish = asked(self.oracle.policy, request, self.now)
+                wish = asked(self.policy, request, self.now)
                 parts = wish.least if n % 2 else wish.most
                 self.start(request, (Placement(node.name, parts),))
             case streams.Cancel(n) if state.queue:
@@ -52,8 +56,7 @@ class Player:
             case streams.Leave(n) if leaving := state.leaving():
                 self.leave(nth(leaving, n))
             case streams.LeaveAll():
-                for request_id in state.leaving():
-                    self.leave(request_id)
+                self.leave_all()
             case streams.GiveUp(n) if state.pledges:
                 self.do("cancel", nth(state.pledges, n))
             case streams.Flip(n):
@@ -69,25 +72,35 @@ class Player:
 
     def leave(self, request_id: str) -> None:
         """Who was told to leave does."""
-        action = self.oracle.state.leaving()[request_id]
+        action = self.state.leaving()[request_id]
         self.do(LEAVING_BY.get(action, "requeue"), request_id)
+
+    def leave_all(self) -> None:
+        """All that were told to leave do."""
+        for request_id in self.state.leaving():
+            self.leave(request_id)
 
     def named(self, request: Request) -> Request:
         """The same request with an id of its own."""
         self.asked += 1
         return msgspec.structs.replace(request, id=f"r{self.asked}")
 
-    # What follows is what another implementation does beside the oracle.
+    # What follows is what another implementation does beside the oracle, or in its place.
+
+    def begin(self) -> None:
+        """Nothing has happened yet."""
+        self.oracle = Oracle(self.policy, self.nodes.values())
+        self.state = self.oracle.state
 
     def submit(self, request: Request) -> None:
         """Somebody asks."""
         note(f"submit {request}")
         self.oracle.submit(request, self.now)
 
-    def decide(self, request: Request) -> None:
+    def decide(self, request: Request) -> Answer | Decision:
         """Somebody asks what would be."""
         note(f"decide {request}")
-        self.oracle.decide(request, self.now)
+        return self.oracle.decide(request, self.now)
 
     def start(self, request: Request, placement: tuple[Placement, ...]) -> None:
         """Something is started past us."""

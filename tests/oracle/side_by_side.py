@@ -41,9 +41,9 @@ def plain(answer: Answer | Decision) -> dict[str, Any]:
 class Both(Player):
     """The engine and the oracle side by side; every step is done by both and compared."""
 
-    def __init__(self, policy: CheckedPolicy, nodes: list[Node]) -> None:
-        super().__init__(policy, nodes)
-        self.engine = State(compile_policy(policy), nodes)
+    def begin(self) -> None:
+        super().begin()
+        self.engine = State(compile_policy(self.policy), self.nodes.values())
 
     def play(self, step: streams.Event) -> None:
         super().play(step)
@@ -55,9 +55,11 @@ class Both(Player):
         note(f"submit {request}")
         self.same(self.engine.submit(request, self.now), self.oracle.submit(request, self.now))
 
-    def decide(self, request: Request) -> None:
-        note(f"decide {request}")
-        self.same(decide(self.engine, request, self.now), self.oracle.decide(request, self.now))
+    def decide(self, request: Request) -> Answer | Decision:
+        mine = super().decide(request)
+        assert isinstance(mine, Answer)
+        self.same(decide(self.engine, request, self.now), mine)
+        return mine
 
     def start(self, request: Request, placement: tuple[Placement, ...]) -> None:
         super().start(request, placement)

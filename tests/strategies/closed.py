@@ -1,33 +1,40 @@
-"""A farm that nobody comes to and nothing ends on: victims leave when told, and time goes on."""
+"""A farm to which nobody comes and on which nothing ends: victims leave when told, and time goes on."""
 
 from __future__ import annotations
 
 from wnodes_engine.core import State
+from wnodes_engine.values import Preemption
 
-STEP = 613
-"""Seconds between two looks: now and then in another minute, hour, day and window."""
+STEP = 1549
+"""Seconds between two looks: less than the shortest window is open; minutes, hours and days come round."""
+
+DAY = 86400 // STEP + 1
+"""Looks in a day."""
 
 
-def carry_out(state: State, now: int) -> int:
-    """Let passes follow each other until nothing more happens at `now`; how many were told to leave."""
-    told = 0
-    while True:
-        moves = state.schedule(now)
-        told += len(moves.preemptions)
+def carry_out(state: State, now: int) -> list[Preemption]:
+    """Let passes follow each other until nothing more happens at `now`; who was told to leave."""
+    told: list[Preemption] = []
+    while (moves := state.schedule(now)).preemptions:
+        told += moves.preemptions
         for order in moves.preemptions:
-            allocation = state.running.get(order.victim)
-            if allocation is None or allocation.pledge is None:
-                continue  # let off, or gone already
-            if order.action == "suspend":
-                state.suspend(order.victim, now)
-            elif order.action == "delete":
-                state.finish(order.victim, now)
-            else:
-                state.requeue(order.victim, now)
-        if not moves.preemptions:
-            return told
+            leave(state, order, now)
+    return told
 
 
-def close(state: State, begin: int, looks: int) -> list[int]:
-    """How many are told to leave at each of so many looks at the closed farm."""
-    return [carry_out(state, begin + STEP * look) for look in range(looks)]
+def leave(state: State, order: Preemption, now: int) -> None:
+    """The victim does what it was told, if it has not been let off."""
+    allocation = state.running.get(order.victim)
+    if allocation is None or allocation.pledge is None:
+        return
+    if order.action == "suspend":
+        state.suspend(order.victim, now)
+    elif order.action == "delete":
+        state.finish(order.victim, now)
+    else:
+        state.requeue(order.victim, now)
+
+
+def close(state: State, begin: int, days: int) -> list[int]:
+    """How many are told to leave at each look at the closed farm, day after day."""
+    return [len(carry_out(state, begin + STEP * look)) for look in range(DAY * days)]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from strategies import words
 from strategies.conditions import atoms, followed, guard, of_state, one_of, placed, sometimes
 from strategies.farms import Draw
-from strategies.preemption import makes_room
+from strategies.preemption import makes_room, makes_room_for_nearly_all
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,12 @@ def policies(draw: Draw, asking: Asking = Asking()) -> str:
     text = "\n".join(["policy random", *shares, *lines]) + "\n"
     text = re.sub(r"LEAF(\d+)", lambda found: leaves[int(found[1]) % len(leaves)], text)
     return re.sub(r"PATH(\d+)", lambda found: paths[int(found[1]) % len(paths)], text)
+
+
+def eager(asking: Asking) -> st.SearchStrategy[str]:
+    """Policies with a rule before all others that makes room for nearly everybody."""
+    both = st.tuples(policies(asking), makes_room_for_nearly_all())
+    return both.map(lambda drawn: drawn[0].replace("\n", f"\n{drawn[1]}\n", 1))
 
 
 def paired(lines: list[str], paths: list[str]) -> list[str]:

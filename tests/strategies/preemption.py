@@ -18,6 +18,15 @@ ACTIONS = (
 
 
 @cache
+def makes_room_for_nearly_all() -> st.SearchStrategy[str]:
+    """One that speaks for nearly everybody, with any clauses but a condition."""
+    whom = one_of(
+        *["reclaim for any"] * 3, *["preempt fairly"] * 2, "preempt self when victim.priority <= priority"
+    )
+    return followed(whom, _clauses())
+
+
+@cache
 def makes_room() -> st.SearchStrategy[str]:
     """One `reclaim` or `preempt`, with any of its clauses."""
     paths = [f"PATH{n}" for n in range(6)]

@@ -145,11 +145,14 @@ def crowds(draw: Draw, max_size: int = 50, counts: farms.Counts = farms.SOME) ->
 
 
 @st.composite
-def squeezes(draw: Draw, max_size: int = 16, calm: bool = False) -> list[Event]:
-    """A full farm on which some are told to leave, and mostly do; `calm`: nodes and clock do nothing odd."""
+def squeezes(draw: Draw, max_size: int = 16, calm: bool = False, kept: bool = False) -> list[Event]:
+    """A full farm on which some are told to leave, and mostly do.
+
+    `calm`: nothing odd happens to nodes and allocations; `kept`: nobody who waits is taken back.
+    """
     first = draw(st.lists(_newcomers(words.USERS[:1]), min_size=7, max_size=12))
     some = draw(st.lists(_newcomers(words.USERS[1:]), min_size=1, max_size=4))
-    beats = draw(st.lists(_beats(calm), min_size=max_size // 2, max_size=max_size))
+    beats = draw(st.lists(_beats(calm, kept), min_size=max_size // 2, max_size=max_size))
     return [*first, Schedule(), Pass(3600), *some, Schedule(), *(event for beat in beats for event in beat)]
 
 
@@ -159,14 +162,14 @@ def _newcomers(users: tuple[str, ...] = words.USERS) -> st.SearchStrategy[Event]
 
 
 @cache
-def _beats(calm: bool) -> st.SearchStrategy[list[Event]]:
+def _beats(calm: bool, kept: bool) -> st.SearchStrategy[list[Event]]:
     """A few events that belong together."""
     some = st.integers(0, 20)
     newcomer, request = _newcomers(), farms.pressing(BEGIN)
     pause = st.builds(Pass, st.sampled_from([1, 59, 60, 60, 300, 600, 3600]))
     schedule: st.SearchStrategy[Event] = st.just(Schedule())
     leave = st.one_of(st.builds(Leave, some), st.just(LeaveAll()))
-    gone = st.one_of(st.builds(Finish, some), st.builds(Cancel, some), st.builds(GiveUp, some))
+    gone = st.one_of(st.builds(Cancel, some), st.builds(GiveUp, some))
     asked = st.one_of(st.builds(AskAgain, some), st.builds(Ask, request))
     odd = st.one_of(
         st.builds(Flip, some),
@@ -183,7 +186,7 @@ def _beats(calm: bool) -> st.SearchStrategy[list[Event]]:
         (leave, schedule),
         (leave, asked),
         (asked,),
-        (gone, schedule),
+        *([] if kept else [(gone, schedule)]),
         (st.builds(Finish, some), schedule),
         (st.builds(Finish, some), st.builds(Finish, some), schedule),
         *([] if calm else [(odd,), (odd, schedule)]),
