@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from wnodes_engine.check.checked import Preempt, Share
+from wnodes_engine.check.checked import Preempt
 from wnodes_engine.core.claim import Claim
 from wnodes_engine.core.tree import ShareTree
 
@@ -158,18 +158,10 @@ def height(tree: ShareTree, share: int) -> int:
     The dominant share of A. Ghodsi et al., "Dominant Resource Fairness", NSDI 2011, counted from the
     share's own part.
     """
-    live, node = tree.live, tree.shares[share]
-    parent = node.parent or 0
+    live, parent = tree.live, tree.shares[share].parent or 0
     highest = 0
     for r in _LOOKED_AT:
-        above, most = tree.use(share, r) - live.s[r][share], live.most[r][parent]
+        above, most = tree.use(share, r) - live.s[r][share], tree.most[r][parent]
         if above > 0 and most > 0:
             highest = max(highest, (above << _HEIGHT_BITS) // most)
-    return highest // weight_of(node)
-
-
-def weight_of(share: Share) -> int:
-    """The share's weight; 1 where it has a percentage or an absolute amount."""
-    portions = share.portions
-    main = portions.portions.get(portions.main) if portions else None
-    return (main.weight if main else None) or 1
+    return highest // live.weight[share]

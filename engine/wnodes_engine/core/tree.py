@@ -86,7 +86,7 @@ Keepers = tuple[tuple[int, int, tuple[int, ...]], ...]
 class Worth:
     """What every share is worth at one capacity: amount, S and local, by resource."""
 
-    __slots__ = ("all_keepers", "amount", "keepers", "levels", "local", "most", "s")
+    __slots__ = ("all_keepers", "amount", "keepers", "levels", "local", "most", "s", "weight")
 
     def __init__(self, shares: Sequence[Share], capacity: Amounts, changes: Changes) -> None:
         """`changes` replaces the portions of some shares: what a time window says of them."""
@@ -96,6 +96,8 @@ class Worth:
         self.local = [[0] * count for _ in width]
         borrow = [[INFINITE] * count for _ in width]
         self.most = [[0] * count for _ in width]
+        self.weight = [1] * count
+        """By share: 1 where it has a percentage or an absolute amount."""
         self.levels: list[list[Levels]] = []
         """By resource and share: the shares on the way down that can keep or limit anything."""
         self.keepers: list[list[Keepers]] = []
@@ -113,6 +115,7 @@ class Worth:
             for child, portion, amounts in zip(
                 share.children, portions, _children_amounts(parent, portions), strict=True
             ):
+                self.weight[child] = portion.portions[portion.main].weight or 1
                 borrowing, lending = _limits(amounts, portion.borrow), _limits(amounts, portion.lend)
                 for r in width:
                     self.amount[r][child] = amounts[r]
