@@ -32,12 +32,13 @@ CORES_OF_A_NODE = 24
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure; `met` is None where there is no target."""
+    """One figure; `met` is None where there is no target, `failed` where it could not be measured."""
 
     what: str
     target: str
     measured: str
     met: bool | None = None
+    failed: bool = False
 
     def __str__(self) -> str:
         met = {True: "yes", False: "**no**", None: ""}[self.met]
@@ -60,7 +61,9 @@ def traced(bench: Bench) -> Iterator[Figure]:
     """A real log of jobs, on a farm far too large and on one far too small."""
     name = bench.trace.name.partition(".")[0]
     if not bench.trace.exists():
-        yield Figure(f"`simulate` of {name}", "", f"there is no {bench.trace.name}: give TRACE=…")
+        yield Figure(
+            f"`simulate` of {name}", "", f"there is no {bench.trace.name}: give TRACE=…", failed=True
+        )
         return
     mapping = ROOT / "policies" / "mappings" / "lcg.yaml"
     for cores in (24_515, 1_200):
@@ -77,7 +80,7 @@ def modelled(bench: Bench) -> Iterator[Figure]:
         try:
             log.write_text(run([TOOL, "workload", *words], bench.limit).out)
         except RunError as error:
-            yield Figure(f"a log of {what}", "", str(error), False)
+            yield Figure(f"a log of {what}", "", str(error), failed=True)
             continue
         yield simulated(bench, what, log, ROOT / "demo" / "mapping.yaml", cores, target)
 
@@ -87,7 +90,7 @@ def simulated(bench: Bench, what: str, log: Path, mapping: Path, cores: int, tar
     words = f"{target:g} s" if target is not None else ""
     taken = simulate(bench, log, mapping, cores)
     if isinstance(taken, str):
-        return Figure(f"`simulate` of {what}", words, taken, False)
+        return Figure(f"`simulate` of {what}", words, taken, False, failed=True)
     met = None if target is None else taken[0].cpu <= target
     return Figure(f"`simulate` of {what}", words, told(*taken), met)
 
@@ -128,7 +131,7 @@ def checks(bench: Bench) -> Iterator[Figure]:
         try:
             _, *runs = [run([TOOL, "check", path], bench.limit) for _ in range(1 + times)]
         except RunError as error:
-            yield Figure(what, f"{target:g} s", str(error), False)
+            yield Figure(what, f"{target:g} s", str(error), False, failed=True)
             continue
         cpu, wall = (statistics.median(taken) for taken in zip(*((r.cpu, r.wall) for r in runs), strict=True))
         yield Figure(what, f"{target:g} s", f"{cpu:.3f} s ({wall:.3f} s by the clock)", cpu < target)
@@ -145,7 +148,7 @@ def decisions(bench: Bench) -> Iterator[Figure]:
     try:
         run([sys.executable, "-m", "pytest", *suites, *words, f"--benchmark-json={results}"], bench.limit)
     except RunError as error:
-        yield Figure("decisions", "", str(error), False)
+        yield Figure("decisions", "", str(error), failed=True)
         return
     rows = table.read(results).rows
     for name, target in (
@@ -174,35 +177,57 @@ def decisions(bench: Bench) -> Iterator[Figure]:
 
 def large(bench: Bench) -> Iterator[Figure]:
     """Crowds, victims, a long pass, a new policy, a record of decisions: each in a process of its own."""
+    for measure in (crowds, victims, passes, policies, records):
+        try:
+            yield from measure(bench)
+        except RunError as error:
+            yield Figure(f"{measure.__name__}, large", "", str(error), failed=True)
+
+
+def crowds(bench: Bench) -> Iterator[Figure]:
+    """A million that wait: what a decision takes, how much memory, and how long a snapshot takes to load."""
     crowd = str(bench.folder / "crowd")
-    try:
-        few, many = (part(bench, "decisions", "--size", str(size)) for size in (1_000, 1_000_000))
-        ratio = many["seconds"] / few["seconds"]
-        what = "a decision with 1,000,000 waiting and 500,000 running, to one with 1,000 and 500"
-        yield Figure(what, "2", f"{ratio:.2f} ({many['seconds'] * 1e6:.1f} µs)", ratio <= 2)
-        saved = part(bench, "saved", "--file", crowd)
-        loaded = part(bench, "loaded", "--file", crowd)
-        told = f"{loaded['seconds']:.1f} s, {saved['bytes'] / (1 << 20):.0f} MiB"
-        yield Figure("that state out of a snapshot", "20 s", told, loaded["seconds"] <= 20)
-        memory = max(loaded["memory"], many["memory"])
-        told = f"{loaded['memory']:,.0f} MiB from a snapshot, {many['memory']:,.0f} MiB request by request"
-        yield Figure("its memory", "2,560 MiB", told, memory <= 2560)
-        found = part(bench, "victims")
-        running = found.pop("running")
-        for asked, times in found.items():
-            what = f"victims for {asked} among {running:,} running, 99 of 100"
-            told = f"{times['p99'] * 1e3:.2f} ms (median {times['median'] * 1e3:.2f})"
-            yield Figure(what, "5 ms", told, times["p99"] <= 0.005)
-        seconds = part(bench, "passing")["seconds"]
-        what = "a pass that starts 10,000 of 100,000 waiting, of 1,000 classes"
-        yield Figure(what, "1 s", f"{seconds:.2f} s", seconds <= 1)
-        seconds = part(bench, "reloading")["seconds"]
-        yield Figure("1,000 rules from text to module", "300 ms", f"{seconds * 1e3:.0f} ms", seconds <= 0.3)
-        found = part(bench, "logging")
-        told = f"{(found['recorded'] - found['plain']) * 1e6:.1f} µs"
-        yield Figure("recording a decision, beside making it", "", told)
-    except RunError as error:
-        yield Figure("what is large", "", str(error), False)
+    few, many = (part(bench, "decisions", "--size", str(size)) for size in (1_000, 1_000_000))
+    ratio = many["seconds"] / few["seconds"]
+    what = "a decision with 1,000,000 waiting and 500,000 running, to one with 1,000 and 500"
+    yield Figure(what, "2", f"{ratio:.2f} ({many['seconds'] * 1e6:.1f} µs)", ratio <= 2)
+    saved = part(bench, "saved", "--file", crowd)
+    loaded = part(bench, "loaded", "--file", crowd)
+    told = f"{loaded['seconds']:.1f} s, {saved['bytes'] / (1 << 20):.0f} MiB"
+    yield Figure("that state out of a snapshot", "20 s", told, loaded["seconds"] <= 20)
+    memory = max(loaded["memory"], many["memory"])
+    told = f"{loaded['memory']:,.0f} MiB from a snapshot, {many['memory']:,.0f} MiB request by request"
+    yield Figure("its memory", "2,560 MiB", told, memory <= 2560)
+
+
+def victims(bench: Bench) -> Iterator[Figure]:
+    """Choosing them on a full farm, by what is asked."""
+    found = part(bench, "victims")
+    running = found.pop("running")
+    for asked, times in found.items():
+        what = f"victims for {asked} among {running:,} running, 99 of 100"
+        told = f"{times['p99'] * 1e3:.2f} ms (median {times['median'] * 1e3:.2f})"
+        yield Figure(what, "5 ms", told, times["p99"] <= 0.005)
+
+
+def passes(bench: Bench) -> Iterator[Figure]:
+    """One pass over a long queue."""
+    seconds = part(bench, "passing")["seconds"]
+    what = "a pass that starts 10,000 of 100,000 waiting, of 1,000 classes"
+    yield Figure(what, "1 s", f"{seconds:.2f} s", seconds <= 1)
+
+
+def policies(bench: Bench) -> Iterator[Figure]:
+    """A new policy."""
+    seconds = part(bench, "reloading")["seconds"]
+    yield Figure("1,000 rules from text to module", "300 ms", f"{seconds * 1e3:.0f} ms", seconds <= 0.3)
+
+
+def records(bench: Bench) -> Iterator[Figure]:
+    """Decisions that are recorded."""
+    found = part(bench, "logging")
+    told = f"{(found['recorded'] - found['plain']) * 1e6:.1f} µs"
+    yield Figure("recording a decision, beside making it", "", told)
 
 
 def part(bench: Bench, *words: str) -> dict[str, Any]:
@@ -243,7 +268,7 @@ def called(site: Site, what: str, calls: list[bytes], status: int, each: int, *,
     tally = keep_calling(site.folder / "wnodesd.sock", calls, status, connections, seconds=5.0)
     spent = cpu_of(site.process.pid) - before
     if tally.wrong:
-        return Figure(what, "", f"answered with {tally.wrong}", False)
+        return Figure(what, "", f"answered with {tally.wrong}", failed=True)
     done = tally.answered * each
     return Figure(what, "", f"{done / tally.wall:,.0f}/s by the clock, {done / spent:,.0f}/s of processor")
 
@@ -261,7 +286,7 @@ PARTS: dict[str, Callable[[Bench], Iterator[Figure]]] = {
 
 
 def main() -> int:
-    """0 when all of it was measured, whatever was met."""
+    """0 when all of it was measured, whatever was met; 1 if some could not be."""
     parser = ArgumentParser("figures.py", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"only these: {', '.join(PARTS)}")
     parser.add_argument("--trace", type=Path, default=TRACE, metavar="LOG", help="the log of `traced`")
@@ -272,12 +297,14 @@ def main() -> int:
     if unknown := [part for part in args.parts if part not in PARTS]:
         parser.error(f"there is no part {unknown[0]!r}: {', '.join(PARTS)}")
     sys.stdout.write("| figure | target | measured | met |\n|---|---|---|---|\n")
-    for part in args.parts or PARTS:
+    failed = False
+    for name in args.parts or PARTS:
         with tempfile.TemporaryDirectory(prefix="wnodes-") as folder:
-            for figure in PARTS[part](Bench(Path(folder), args.limit, args.trace)):
+            for figure in PARTS[name](Bench(Path(folder), args.limit, args.trace)):
+                failed |= figure.failed
                 sys.stdout.write(f"{figure}\n")
                 sys.stdout.flush()
-    return 0
+    return int(failed)
 
 
 if __name__ == "__main__":

@@ -104,9 +104,14 @@ def nothing_is_left(text: str, nodes: list[Node], stream: Stream) -> None:
 
 
 def held(state: State, now: int) -> list[tuple[object, ...]]:
-    """All that is held, but for past use: by shares, in quotas, on nodes, and what is due."""
+    """All that is held: by shares, in quotas, on nodes, and what is due; of past use what stays for good."""
     counted = [state.meters[spec.index].items() for spec in state.policy.meters if spec.window is None]
+    long_after = now + 1000 * 86_400
+    hours = [state.meters[spec.index] for spec in state.policy.meters if spec.window is not None]
+    committed = [meter.held(key, long_after) for meter in hours for key in list(meter.names())]
     return [
+        *(amount for amount in committed if amount),
+        *(state.averages.at(share.index, long_after // 60) for share in state.tree.shares),
         *((s.path, s.used, s.free, s.running, s.waiting) for s in state.shares(now)),
         *((key, taken) for meter in counted for key, taken in meter if taken),
         *(state.farm.free(node) for node in range(len(state.farm.nodes))),

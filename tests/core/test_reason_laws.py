@@ -12,6 +12,8 @@ from strategies.checking import checked
 from strategies.mended import Question, crowded, mended
 from strategies.policies import Asking, policies
 from wnodes_engine.check.checked import CheckedPolicy
+from wnodes_engine.compile import compile_policy
+from wnodes_engine.core import State, decide
 from wnodes_engine.values import Code, Decision, Node, Outcome, Reason, Request
 
 some = st.lists(farms.requests(streams.BEGIN - 300), min_size=6, max_size=20)
@@ -116,3 +118,17 @@ def test_whoever_meets_holes_in_assignment_and_routing_is_told_so(
     holed = msgspec.structs.replace(policy, assigns=policy.assigns[:-1], routes=policy.routes[:-1])
     for request in ask:
         mends(crowded(holed, nodes, [], request))
+
+
+@given(policies(), farms.nodes(most=3), asked)
+def test_whoever_no_statement_assigns_or_routes_is_denied_for_that(
+    text: str, nodes: list[Node], ask: list[Request]
+) -> None:
+    policy = of_farms_alike(text)
+    for hole, code in (({"assigns": ()}, Code.UNASSIGNED), ({"routes": ()}, Code.UNROUTED)):
+        state = State(compile_policy(msgspec.structs.replace(policy, **hole)), nodes)
+        for request in ask:
+            decision = decide(state, request, streams.BEGIN)
+            codes = {reason.code for reason in decision.reasons}
+            assert decision.outcome is Outcome.DENY
+            assert codes == {code} if code is Code.UNASSIGNED else code in codes

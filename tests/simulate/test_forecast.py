@@ -11,8 +11,9 @@ from strategies.policies import Asking, policies
 from wnodes_engine.compile import compile_policy
 from wnodes_engine.core import State
 from wnodes_engine.simulate.forecast import Estimate, forecast
+from wnodes_engine.simulate.leaving import Leaving
 from wnodes_engine.snapshot import snapshot
-from wnodes_engine.values import Node, Request
+from wnodes_engine.values import Node, Preemption, Request
 
 NOW = streams.BEGIN
 HOUR = 3600
@@ -156,3 +157,33 @@ def test_the_shortest_walltimes_end_too(walltime: int) -> None:
     state.submit(job("r1"), NOW)
     state.schedule(NOW)
     assert forecast(state, ["r1"], NOW)["r1"].latest == NOW + walltime
+
+
+def test_a_budget_that_comes_back_is_waited_for() -> None:
+    state = farm("reclaim for any at most 1 per hour by requeue for job")
+    for n in range(2):
+        state.submit(job(f"b{n}", group="lhcb", walltime=None), NOW)
+    state.schedule(NOW)
+    assert state.schedule(NOW).starts == ()
+    state.submit(job("first", walltime=60), NOW)
+    (order,) = state.schedule(NOW).preemptions
+    state.requeue(order.victim, NOW)
+    state.schedule(NOW)
+    state.finish("first", NOW + 60)
+    state.schedule(NOW + 60)
+    state.submit(job("second"), NOW + 60)
+    state.schedule(NOW + 60)
+    told = forecast(state, ["second"], NOW + 60)["second"].latest
+    assert told is not None
+    assert HOUR <= told - NOW <= HOUR + 900
+
+
+def test_who_is_told_to_leave_sooner_by_another_rule_leaves_sooner() -> None:
+    leaving = Leaving()
+    orders = [Preemption(f"v{n}", "x", "requeue", by, 0) for n, by in enumerate((NOW + 1, NOW + 5))]
+    for order in orders:
+        leaving.tell(order)
+    assert leaving.due(NOW + 1)
+    leaving.next(farm(), {}, NOW + 1)
+    leaving.tell(Preemption("v2", "x", "requeue", NOW + 5, 0))
+    assert [order.victim for _, _, order in sorted(leaving.orders)] == ["v1", "v2"]

@@ -10,8 +10,8 @@ from wnodes_engine.check.checked import UNLIMITED
 _ENOUGH: Final = 10
 """So many endings tell something."""
 
-_REMEMBERED: Final = 4096
-"""After so many endings of a leaf, each counts half: what was long ago fades."""
+_REMEMBERED: Final = 1024
+"""Once so many of a leaf have ended at one percentage, each counts half: what was long ago fades."""
 
 _ALL: Final = -1
 """All leaves together, where a leaf's own are too few."""

@@ -48,7 +48,10 @@ def refused_by_error(policy: CompiledPolicy, error: Exception) -> Reason:
             place = _PLACE.fullmatch(frame.f_locals.get("at") or comment)
             if place is not None:
                 file, line = place[1], int(place[2])
-    message = "a rule of the policy reads something that this request does not have"
+    if isinstance(error, AttributeError | KeyError | TypeError):
+        message = "a rule of the policy reads something that this request does not have"
+    else:
+        message = f"a rule of the policy cannot be evaluated for this request: {type(error).__name__}"
     return Reason(Code.ERROR, message, "", file, line)
 
 
@@ -145,6 +148,7 @@ def _queue_ahead(state: State, claim: Claim, request: Request, where: Where | No
         for reservation in others:
             if not reservation.admits(claim, where, now):
                 nodes = ", ".join(place.node for place in state.placement(reservation.where[:3]))
+                nodes += f" and {more} more" if (more := len(reservation.where) - 3) > 0 else ""
                 wait = duration(reservation.start - now)
                 share = state.tree.shares[reservation.claim.leaf].path
                 reasons.append(

@@ -25,7 +25,7 @@ from wnodes_engine.core.schedule import Calm, schedule
 from wnodes_engine.core.tracks import Waiter, shape_of
 from wnodes_engine.core.tree import INFINITE
 from wnodes_engine.language.vocabulary import RESOURCES
-from wnodes_engine.values import Decision, Node, Placement, Preemption, Request, ShareUse
+from wnodes_engine.values import Decision, Node, Placement, Preemption, Reason, Request, ShareUse
 
 
 class Waiting(Mapping[str, Request]):
@@ -290,9 +290,10 @@ class State(Ledger):
 
     def release(self, allocation: Allocation, now: int) -> None:
         """Give back all that an allocation holds; what it used stays on record."""
+        was_paused = self.paused.pop(allocation.request.id, None) is not None
         if self.rules_for:
             gone(self, allocation)
-            if self.paused.pop(allocation.request.id, None) is None:
+            if not was_paused:
                 self.runners.remove(allocation)
         super().release(allocation, now)
         allocation.rest = None
@@ -317,9 +318,10 @@ class State(Ledger):
         self.advance(now)
         if request.id in self.allocations:
             raise ValueError(f"request {request.id} runs already")
-        claim, _ = admit(self, request)
+        claim, refusals = admit(self, request)
         if claim is None:
-            raise ValueError(f"request {request.id} belongs to no share")
+            why = refusals.message if isinstance(refusals, Reason) else "it belongs to no share"
+            raise ValueError(f"request {request.id}: {why}")
         placement = tuple(placement)
         parts = sum(place.parts for place in placement)
         if not claim.least <= parts <= claim.most:
@@ -401,6 +403,7 @@ class State(Ledger):
         r = RESOURCES.index(resource) if resource in RESOURCES else -1
         if r < 0:
             raise KeyError(resource)
+        self.averages.settle(self.tree.paths[index], self.minute)
         if of == "share":
             self.averages.restore(index, r, average << AVERAGE_BITS, self.minute)
         else:

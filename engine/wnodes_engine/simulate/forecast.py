@@ -31,8 +31,9 @@ _HORIZON: Final = 90 * 86_400
 class Estimate(Struct, frozen=True, omit_defaults=True):
     """When a request starts if nothing else comes, in seconds since the epoch.
 
-    `latest` is None where work without a time limit would have to end first, or too much stands before it;
-    the others are where, besides, too little work has ended yet to tell how long it lasts.
+    `latest` is None where work without a time limit would have to end first, more than `MOST_STARTS` others
+    would have to start, or 90 days to go by; the others are where, besides, too little work has ended yet to
+    tell how long it lasts.
     """
 
     soonest: int | None = None
@@ -60,19 +61,21 @@ def forecast(
 
 def _estimate(early: int | None, middle: int | None, latest: int | None) -> Estimate:
     """What ends sooner may let something pass that is in the way later: the outer ones are the bounds."""
-    if latest is None:
-        return Estimate(early, middle, None)
     if early is None or middle is None:
         return Estimate(latest=latest)
-    soonest, likely, last = sorted((early, middle, latest))
-    return Estimate(soonest, likely, last)
+    if latest is None:
+        return Estimate(min(early, middle), max(early, middle))
+    return Estimate(*sorted((early, middle, latest)))
 
 
 class _Run:
     """One copy of the state that is played on."""
 
     def __init__(self, state: State, lasting: Lasting, part: int | None, now: int) -> None:
-        """All ends when `part` percent of its leaf's would have ended; None: with its walltime."""
+        """All ends when `part` percent of its leaf's would have ended; None: with its walltime.
+
+        With a part, what too little is known of never ends.
+        """
         self._state = state
         self._lasting = lasting
         self._part = part
@@ -85,7 +88,8 @@ class _Run:
         """When these start, as far as they do within so many starts."""
         state, leaving, now = self._state, self._leaving, self._now
         missing, found, starts = set(requests), dict[str, int](), 0
-        step, _ = clock_of(state.policy) or (0, 0)
+        step, patience = clock_of(state.policy) or (0, 0)
+        quiet = 0
         for allocation in state.running.values():
             if allocation.request.id not in state.paused:
                 self._will_end(allocation, now)
@@ -109,8 +113,13 @@ class _Run:
             for preemption in moves.preemptions:
                 leaving.tell(preemption)
             if not leaving.due(now):
-                then = self._next(now, step)
-                if then is None:
+                then = self._next(now)
+                if step and (then is None or then - now > step):
+                    then = now + step
+                    quiet += step
+                else:
+                    quiet = 0
+                if then is None or quiet > patience:
                     break
                 now = then
             self._end(now)
@@ -118,12 +127,10 @@ class _Run:
                 leaving.next(state, state.running, now)
         return found
 
-    def _next(self, now: int, step: int) -> int | None:
-        """The next moment at which anything happens; None if nothing does."""
+    def _next(self, now: int) -> int | None:
+        """The next moment at which something ends or leaves; None if nothing does."""
         times = [ahead[0][0] for ahead in (self._endings, self._leaving.orders) if ahead]
-        if step:
-            times.append(now + step)
-        return min(times, default=None)
+        return max(now, min(times)) if times else None
 
     def _end(self, now: int) -> None:
         endings, runs = self._endings, self._leaving.runs

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
+from itertools import count
 from typing import Final
 
 from wnodes_engine.core import Allocation, State
@@ -37,10 +38,11 @@ class Leaving:
     done: dict[str, int] = field(default_factory=dict)
     since: dict[str, int] = field(default_factory=dict)
     runs: dict[str, int] = field(default_factory=dict)
+    _told: Iterator[int] = field(default_factory=count)
 
     def tell(self, preemption: Preemption) -> None:
         """A victim is told to leave."""
-        heappush(self.orders, (preemption.leave_by, len(self.orders), preemption))
+        heappush(self.orders, (preemption.leave_by, next(self._told), preemption))
 
     def due(self, now: int) -> bool:
         """Whether somebody's time is up."""
