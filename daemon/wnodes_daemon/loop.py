@@ -152,6 +152,10 @@ class Loop:
             elif answer.verdict is Verdict.REFUSED:
                 await self._service.refuse(dispatch.key, f"{line.name} refused the job: {answer.message}")
                 _log.warning("refused by the backend", extra={**said, "error": answer.message})
+            elif answer.verdict is Verdict.NO_ROOM:
+                _log.info("no room for it at the moment", extra={**said, "error": answer.message})
+                await asyncio.sleep(_LONGEST_PAUSE)  # it keeps its place meanwhile, and is looked at anew
+                await self._service.give_up(dispatch.key)
             else:
                 line.tried[dispatch.key] = self._service.now()
                 _log.warning("a submission is unknown", extra={**said, "error": answer.message})
@@ -233,17 +237,19 @@ class Loop:
             answering_since=line.answering_since or service.now(),
             now=service.now(),
             settle=self._settle,
+            runs_as=line.backend.runs_as,
         )
         await self._follow(line, plan)
 
     async def _take_in_endings(self, line: Line) -> None:
         cursor = await self._service.cursor(line.name)
         while True:
-            endings, after = await ask(line.backend.finished(cursor), f"{line.name}: finished")
-            if after == cursor:
+            told = await ask(line.backend.finished(cursor), f"{line.name}: finished")
+            if told.records or told.cursor != cursor:
+                await self._service.endings(line.name, told.records, told.cursor)
+            if not told.more:
                 return
-            await self._service.endings(line.name, endings, after)
-            cursor = after
+            cursor = told.cursor
 
     async def _follow(self, line: Line, plan: Plan) -> None:
         service = self._service

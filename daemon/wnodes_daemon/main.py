@@ -25,6 +25,7 @@ from wnodes_engine.commands.inputs import complain, read_policy
 from wnodes_engine.core.policy import CompiledPolicy
 from wnodes_engine.decision_log.log import Log
 from wnodes_engine.documents import DocumentError
+from wnodes_engine.drivers import DriverError, load_backends
 from wnodes_engine.findings import Finding
 from wnodes_engine.site import Site, load_site
 from wnodes_engine.values import Node
@@ -37,8 +38,8 @@ from wnodes_daemon.connections import bounded, most_connections
 from wnodes_daemon.decision_log import DecisionLog, DecisionLogError
 from wnodes_daemon.grouping import Busy
 from wnodes_daemon.loop import Line, Loop
-from wnodes_daemon.plugins import PluginError, load_backends, unserved
 from wnodes_daemon.service import Service
+from wnodes_daemon.slots import unserved
 from wnodes_daemon.store import Store, StoreError, StoreUnavailable
 from wnodes_daemon.views import BackendView
 
@@ -76,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parts = assemble(load_site(args.config))
     except DocumentError as error:
         return complain(error)
-    except (StartError, PluginError, StoreError, DecisionLogError, listen.ListenError) as error:
+    except (StartError, DriverError, StoreError, DecisionLogError, listen.ListenError) as error:
         sys.stderr.write(f"wnodesd: {error}\n")
         return 1
     logs.set_up(parts.site.daemon.log)
@@ -94,7 +95,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def assemble(site: Site) -> Parts:
     """Everything that can be wrong before anything runs.
 
-    Raises DocumentError, StartError, PluginError, StoreError, DecisionLogError and ListenError.
+    Raises DocumentError, StartError, DriverError, StoreError, DecisionLogError and ListenError.
     """
     policy = load_policy(site)
     backends = load_backends(site)

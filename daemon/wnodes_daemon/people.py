@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import getpass
 import grp
 import os
@@ -13,9 +14,13 @@ from typing import Any, Final
 import msgspec
 from wnodes_engine import __version__
 from wnodes_engine.commands.guard import guarded
+from wnodes_engine.commands.inputs import complain
+from wnodes_engine.documents import DocumentError
+from wnodes_engine.drivers import DriverError
+from wnodes_engine.site import load_site
 from wnodes_engine.wire import RequestForm, WireError, convert
 
-from wnodes_daemon import shown
+from wnodes_daemon import farms, shown
 from wnodes_daemon.client import DEFAULT, ApiError, Client, Unreachable
 from wnodes_daemon.records import LIVE, State
 
@@ -29,6 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _asked(args: Namespace) -> int:
+    if "alone" in args:
+        return int(args.alone(args))
     try:
         with Client(args.daemon) as client:
             status: int = args.run(client, args)
@@ -93,6 +100,18 @@ def _parser() -> ArgumentParser:
     command("cancel", "take requests back", _cancel).add_argument("ids", nargs="+", metavar="id")
     shares = command("shares", "what every share was promised, and what it holds", _shares)
     shares.add_argument("--resource", default="cores", help="cores, memory, gpus, disk (default: cores)")
+    for name, purpose, alone in (
+        (
+            "backends",
+            "which drivers of batch systems are installed, and which of them can be used",
+            _backends,
+        ),
+        ("doctor", "whether the site's batch systems are set up so that what we promise holds", _doctor),
+    ):
+        made = commands.add_parser(name, help=purpose, description=purpose)
+        made.add_argument("--json", action="store_true", help="print JSON, for programs")
+        made.set_defaults(alone=alone)
+    made.add_argument("--config", metavar="FILE", required=True, help="the site's description, site.yaml")
     return parser
 
 
@@ -151,6 +170,24 @@ def _shares(client: Client, args: Namespace) -> int:
         raise ValueError(f"no resource {args.resource!r} here: there is {', '.join(shares[0].nominal)}")
     _print(args, shares, shown.shares(shares, args.resource))
     return 0
+
+
+def _backends(args: Namespace) -> int:
+    drivers = list(farms.drivers())
+    _print(args, drivers, shown.drivers(drivers))
+    return int(any(driver.error for driver in drivers))
+
+
+def _doctor(args: Namespace) -> int:
+    try:
+        seen = asyncio.run(farms.doctor(load_site(args.config)))
+    except DocumentError as error:
+        return complain(error)
+    except DriverError as error:
+        sys.stderr.write(f"wnodes: {error}\n")
+        return 1
+    _print(args, seen, shown.health(seen))
+    return int(not all(each.well for each in seen))
 
 
 # ------------------------------------------------------------------- in, out

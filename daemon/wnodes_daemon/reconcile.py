@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Final
 
 import msgspec
@@ -25,7 +26,7 @@ class Plan(msgspec.Struct):
     running: list[tuple[Dispatch, int]] = []
     """The job was seen to run, since then."""
     cancel: list[JobRef] = []
-    """Jobs of requests that were taken back, and extra copies of what was given up."""
+    """Jobs of requests that were taken back, copies that are held, and late ones of what was given up."""
     give_up: list[Dispatch] = []
     """No job has appeared, though the batch system has answered for long enough."""
     missing: list[Dispatch] = []
@@ -42,18 +43,27 @@ def compare(
     answering_since: int,
     now: int,
     settle: int,
+    runs_as: Callable[[str], str],
 ) -> Plan:
     """The plan for one backend, from dispatches that were recorded before the jobs were listed.
 
     The batch system has answered since `answering_since`, and submissions of which nothing is known were made
-    when `tried` says; one without a trace is given up `settle` seconds after both.
+    when `tried` says; one without a trace is given up `settle` seconds after both. A job is ours if it has
+    the key and belongs to whom a slot `runs_as`: anyone can name a job like ours.
     """
     plan = Plan()
-    by_key = {job.ref.key: job for job in jobs}
+    by_key: defaultdict[str, list[Job]] = defaultdict(list)
+    for shown in jobs:
+        if shown.ref.key:
+            by_key[shown.ref.key].append(shown)
+
+    def ours(dispatch: Dispatch) -> list[Job]:
+        copies = by_key.get(dispatch.key, ())
+        return [copy for copy in copies if copy.user == runs_as(dispatch.user)]
+
     for dispatch in dispatches:
-        job = by_key.get(dispatch.key)
-        if job is not None and dispatch.ref is not None and job.ref != dispatch.ref:
-            job = None  # the key is ours, the job is not
+        job, extra = _told_apart(dispatch, ours(dispatch))
+        plan.cancel.extend(extra)
         if job is None:
             if dispatch.step is not Step.SUBMITTING:
                 plan.missing.append(dispatch)
@@ -69,5 +79,16 @@ def compare(
             plan.running.append((dispatch, job.started_at if job.started_at is not None else now))
         elif dispatch.step is Step.HELD:
             plan.released.append(dispatch)
-    plan.cancel.extend(by_key[key].ref for key in given_up if key in by_key)
+    for dispatch in given_up.values():
+        plan.cancel.extend(job.ref for job in ours(dispatch) if job.state is JobState.HELD)
     return plan
+
+
+def _told_apart(dispatch: Dispatch, copies: list[Job]) -> tuple[Job | None, list[JobRef]]:
+    """The dispatch's own job, the first if no id is recorded, and the copies that are still held."""
+    if not copies:
+        return None, []
+    own: Job | None = min(copies, key=lambda job: (job.ref.submitted_at, len(job.ref.id), job.ref.id))
+    if dispatch.ref is not None:
+        own = next((job for job in copies if job.ref == dispatch.ref), None)
+    return own, [job.ref for job in copies if job is not own and job.state is JobState.HELD]

@@ -62,7 +62,10 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Dispatch(msgspec.Struct, frozen=True):
-    """One attempt to carry a request out: `key` is random and stands in the batch system, too."""
+    """One attempt to carry a request out: `key` is random and stands in the batch system, too.
+
+    `user` is whom it runs as, empty for the service itself.
+    """
 
     key: str
     request: int
@@ -72,6 +75,7 @@ class Dispatch(msgspec.Struct, frozen=True):
     step: Step = Step.SUBMITTING
     ref: JobRef | None = None
     started: int | None = None
+    user: str = ""
 
 
 # ------------------------------------------------------------------- changes

@@ -39,7 +39,7 @@ from wnodes_daemon.records import (
     State,
     Step,
 )
-from wnodes_daemon.slots import backend_of, slot_of
+from wnodes_daemon.slots import backend_of, slot_of, user_of
 from wnodes_daemon.store import Store, StoreUnavailable
 
 R = TypeVar("R")
@@ -382,7 +382,8 @@ class Service:
             message = f"no backend carries this out: the policy routes it to {decision.route}"
             self._move(entry, changes, state=State.FAILED, ended=now, message=message)
             return None
-        dispatch = Dispatch(secrets.token_hex(12), entry.id, backend, decision.placement, now)
+        key, user = secrets.token_hex(12), user_of(request)
+        dispatch = Dispatch(key, entry.id, backend, decision.placement, now, user=user)
         self.dispatches[dispatch.key] = dispatch
         self.dispatch_of[entry.id] = dispatch.key
         changes.append(NewDispatch(dispatch))

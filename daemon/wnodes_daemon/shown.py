@@ -9,7 +9,7 @@ from wnodes_engine.values import Decision, Outcome, ShareUse
 from wnodes_engine.wire import ImageForm
 
 from wnodes_daemon.records import State
-from wnodes_daemon.views import Problem, RequestView
+from wnodes_daemon.views import DriverView, HealthLine, Problem, RequestView
 
 _OUTCOMES = {
     Outcome.START: "it would start now",
@@ -151,6 +151,23 @@ def shares(shares: Sequence[ShareUse], resource: str) -> str:
 
 def _indented(path: str, farm: str) -> str:
     return path if path == farm else "  " * (path.count(".") + 1) + path.rpartition(".")[2]
+
+
+def drivers(drivers: Sequence[DriverView]) -> str:
+    """A line for each driver that is installed."""
+    if not drivers:
+        return "no drivers are installed\n"
+    rows = [(driver.name, driver.origin, driver.error or "can be used") for driver in drivers]
+    return table(("DRIVER", "FROM", "STATE"), rows)
+
+
+def health(seen: Sequence[HealthLine]) -> str:
+    """A line for each thing that was looked at, and one more on how to mend what is not well."""
+    text = ""
+    for each in seen:
+        text += f"{'well' if each.well else 'ILL '}  {each.backend}: {each.check}: {each.found}\n"
+        text += f"      mend: {each.mend}\n" if each.mend and not each.well else ""
+    return text
 
 
 def problem(problem: Problem) -> str:

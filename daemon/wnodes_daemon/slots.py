@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from wnodes_engine import core
 from wnodes_engine.backend import SlotRequest
+from wnodes_engine.check import checked
 from wnodes_engine.check.checked import UNLIMITED
-from wnodes_engine.values import Route
+from wnodes_engine.values import Request, Route
 
 from wnodes_daemon.records import Dispatch
 
@@ -20,13 +21,23 @@ def backend_of(route: Route | None, backends: Sequence[str]) -> str | None:
     return name if name in backends else None
 
 
+def unserved(routes: Iterable[checked.Route], backends: Mapping[str, object]) -> list[checked.Route]:
+    """The policy's routes whose cores no backend here can win."""
+    return [route for route in routes if (route.through or route.target) not in backends]
+
+
+def user_of(request: Request) -> str:
+    """Whom the batch job of a request runs as; machines get a bait, which runs as the service itself: ""."""
+    return request.user if request.kind == "job" else ""
+
+
 def slot_of(dispatch: Dispatch, allocation: core.Allocation, route: Route | None) -> SlotRequest:
-    """What to ask of the batch system; machines get a bait, which runs as the service itself."""
-    request, claim = allocation.request, allocation.claim
+    """What to ask of the batch system."""
+    claim = allocation.claim
     return SlotRequest(
         key=dispatch.key,
         name=f"wnodes-{dispatch.request}",
-        user=request.user if request.kind == "job" else "",
+        user=dispatch.user,
         cores=claim.part.cores,
         memory=claim.part.memory,
         count=claim.parts,

@@ -35,7 +35,7 @@ from wnodes_daemon.records import (
     Step,
 )
 
-VERSION: Final = 1
+VERSION: Final = 2
 """The version of the tables, kept in SQLite's own `user_version`."""
 
 _OVER: Final = (Step.ENDED, Step.GIVEN_UP)
@@ -73,6 +73,7 @@ _dispatches: Final = sa.Table(
     sa.Column("step", sa.String, nullable=False),
     sa.Column("placement", sa.LargeBinary, nullable=False),
     sa.Column("created", sa.BigInteger, nullable=False),
+    sa.Column("user", sa.String, nullable=False, server_default=""),
     sa.Column("job", sa.String),
     sa.Column("submitted_at", sa.BigInteger),
     sa.Column("started", sa.BigInteger),
@@ -222,6 +223,8 @@ class Store:
                 raise StoreError(
                     f"{self.path} is a database of something else: name another file as daemon.store"
                 )
+            if version == 1:
+                _tell_users(connection)
             _tables.create_all(connection)
             connection.execute(sa.text(f"PRAGMA user_version = {VERSION}"))
 
@@ -248,6 +251,14 @@ def _lock(path: str) -> int:
     os.truncate(lock, 0)
     os.write(lock, f"{os.getpid()}\n".encode())
     return lock
+
+
+def _tell_users(connection: sa.Connection) -> None:
+    """A store of version 1 did not say whom a batch job runs as."""
+    connection.execute(sa.text("ALTER TABLE dispatches ADD COLUMN user VARCHAR NOT NULL DEFAULT ''"))
+    jobs = sa.select(_requests.c.user).where(_requests.c.id == _dispatches.c.request)
+    are_jobs = _dispatches.c.request.in_(sa.select(_requests.c.id).where(_requests.c.kind == "job"))
+    connection.execute(sa.update(_dispatches).where(are_jobs).values(user=jobs.scalar_subquery()))
 
 
 def _identity(path: str) -> tuple[int, int] | None:
@@ -378,6 +389,7 @@ def _dispatch_row(dispatch: Dispatch) -> dict[str, Any]:
         "backend": dispatch.backend,
         "placement": msgspec.json.encode(dispatch.placement),
         "created": dispatch.created,
+        "user": dispatch.user,
         **_progress_row(dispatch),
     }
 
@@ -402,6 +414,7 @@ def _dispatch(row: Any) -> Dispatch:
         step=Step(row.step),
         ref=JobRef(row.backend, row.job, row.key, row.submitted_at) if row.job is not None else None,
         started=row.started,
+        user=row.user,
     )
 
 

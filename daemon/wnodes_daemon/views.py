@@ -121,6 +121,24 @@ class BackendView(msgspec.Struct, frozen=True):
     missing: int
 
 
+class DriverView(msgspec.Struct, frozen=True):
+    """A driver of batch systems that is installed; `error` says why it cannot be used."""
+
+    name: str
+    origin: str
+    error: str = ""
+
+
+class HealthLine(msgspec.Struct, frozen=True):
+    """One thing that a backend's doctor looked at."""
+
+    backend: str
+    check: str
+    well: bool
+    found: str
+    mend: str = ""
+
+
 class HealthView(msgspec.Struct, frozen=True):
     """Whether all is well: `status` is `ok`, or `degraded` with the reason in what follows."""
 

@@ -76,7 +76,7 @@ def states(farm: SimulatedBackend) -> dict[str, JobState]:
 
 
 def endings(farm: SimulatedBackend) -> dict[str, tuple[JobState, int, int | None]]:
-    found, _ = asyncio.run(farm.finished(""))
+    found = asyncio.run(farm.finished("")).records
     return {ending.ref.key: (ending.state, ending.ended_at, ending.exit_status) for ending in found}
 
 
@@ -102,11 +102,11 @@ def test_accounting_is_read_incrementally(farm: Made, clock: Clock) -> None:
     made = farm()
     submit(made, "a")
     clock.now += 100
-    first, cursor = asyncio.run(made.finished(""))
+    first = asyncio.run(made.finished(""))
     submit(made, "b")
     clock.now += 100
-    second, _ = asyncio.run(made.finished(cursor))
-    assert [[ending.ref.key for ending in part] for part in (first, second)] == [["a"], ["b"]]
+    second = asyncio.run(made.finished(first.cursor))
+    assert [[ending.ref.key for ending in part.records] for part in (first, second)] == [["a"], ["b"]]
 
 
 def test_a_job_that_sleeps_past_its_walltime_is_killed(farm: Made, clock: Clock) -> None:
@@ -228,10 +228,11 @@ def test_a_lost_answer_leaves_a_job_and_a_late_one_appears_afterwards(farm: Made
         answer = asyncio.run(made.submit(slot(held=True)))
         assert isinstance(answer, ActionOutcome)
         assert answer.verdict is Verdict.UNKNOWN
-    assert set(asyncio.run(lost.find(["k"]))) == {"k"}
-    assert set(asyncio.run(late.find(["k"]))) == set()
+    ours = {"k": "ada"}
+    assert set(asyncio.run(lost.find(ours))) == {"k"}
+    assert set(asyncio.run(late.find(ours))) == set()
     clock.now += 30
-    assert set(asyncio.run(late.find(["k"]))) == {"k"}
+    assert set(asyncio.run(late.find(ours))) == {"k"}
 
 
 def test_a_query_that_fails_is_an_error_and_never_an_empty_farm(farm: Made) -> None:

@@ -12,7 +12,7 @@ from sites.running import POLICY
 from wnodes_daemon.loop import Line, Loop
 from wnodes_daemon.service import Service
 from wnodes_daemon.store import Store
-from wnodes_engine.backend import BackendUnavailable, Ending, Snapshot
+from wnodes_engine.backend import BackendUnavailable, Endings, Snapshot
 from wnodes_engine.check.policy import check_policy
 from wnodes_engine.compile import compile_policy
 from wnodes_engine.language.load import load_text
@@ -28,7 +28,7 @@ class Shrinking(SimulatedBackend):
         shown = await super().snapshot()
         return msgspec.structs.replace(shown, nodes=shown.nodes[:-1]) if self.shrunk else shown
 
-    async def finished(self, cursor: str) -> tuple[tuple[Ending, ...], str]:
+    async def finished(self, cursor: str) -> Endings:
         if self.silent:
             raise BackendUnavailable("accounting is away")
         return await super().finished(cursor)

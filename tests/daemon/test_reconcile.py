@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from wnodes_daemon.reconcile import Plan, compare
 from wnodes_daemon.records import Dispatch, Step
@@ -14,7 +15,7 @@ NOW = 1000
 
 
 def made(step: Step, ref: JobRef | None = REF) -> Dispatch:
-    return Dispatch("k", 1, "farm", (), 100, step, ref if step is not Step.SUBMITTING else None)
+    return Dispatch("k", 1, "farm", (), 100, step, ref if step is not Step.SUBMITTING else None, user="ada")
 
 
 def job(state: JobState, ref: JobRef = REF, started_at: int | None = None) -> Job:
@@ -28,6 +29,7 @@ def plan(dispatch: Dispatch, *jobs: Job, **more: Any) -> Plan:
         "answering_since": 0,
         "now": NOW,
         "settle": 300,
+        "runs_as": str,
         **more,
     }
     return compare([dispatch], {}, jobs, **given)
@@ -70,7 +72,7 @@ def test_each_step_and_state_has_one_thing_to_do(
 def test_a_submission_is_given_up_only_when_the_batch_system_has_answered_for_long_enough(
     created: int, answering_since: int, gives_up: bool
 ) -> None:
-    dispatch = Dispatch("k", 1, "farm", (), created)
+    dispatch = Dispatch("k", 1, "farm", (), created, user="ada")
     assert bool(plan(dispatch, answering_since=answering_since).give_up) is gives_up
 
 
@@ -92,12 +94,52 @@ def test_the_job_of_a_request_that_was_taken_back_is_cancelled(state: JobState) 
     assert plan(made(Step.HELD), job(state), cancelling={1}) == Plan(cancel=[REF])
 
 
-def test_a_job_that_appears_after_it_was_given_up_is_cancelled() -> None:
+@pytest.mark.parametrize(
+    ("state", "user", "cancelled"),
+    [(JobState.HELD, "ada", True), (JobState.HELD, "bob", False), (JobState.RUNNING, "ada", False)],
+)
+def test_a_job_that_appears_after_it_was_given_up_is_cancelled_as_long_as_it_is_held_and_ours(
+    state: JobState, user: str, cancelled: bool
+) -> None:
     given_up = {"k": made(Step.GIVEN_UP, None)}
+    late = msgspec.structs.replace(job(state), user=user)
     planned = compare(
-        [], given_up, [job(JobState.HELD)], cancelling=(), tried={}, answering_since=0, now=NOW, settle=300
+        [],
+        given_up,
+        [late],
+        cancelling=(),
+        tried={},
+        answering_since=0,
+        now=NOW,
+        settle=300,
+        runs_as=str,
     )
-    assert planned == Plan(cancel=[REF])
+    assert planned == Plan(cancel=[REF] if cancelled else [])
+
+
+@pytest.mark.parametrize("step", [Step.SUBMITTING, Step.HELD, Step.RUNNING])
+def test_a_strangers_job_under_our_key_is_neither_taken_nor_touched(step: Step) -> None:
+    theirs = msgspec.structs.replace(job(JobState.HELD, JobRef("farm", "6", "k", 99)), user="bob")
+    alone = plan(made(step), theirs, cancelling={1})
+    assert alone == (
+        Plan(missing=[made(step)]) if step is not Step.SUBMITTING else Plan(give_up=[made(step)])
+    )
+    beside = plan(made(step), theirs, job(JobState.HELD))
+    assert beside == plan(made(step), job(JobState.HELD))
+
+
+def test_of_two_copies_the_first_is_taken_and_the_other_cancelled_while_it_is_held() -> None:
+    second = JobRef("farm", "10", "k", 100)
+    held = plan(made(Step.SUBMITTING), job(JobState.HELD, second), job(JobState.HELD))
+    assert held == Plan(found=[(made(Step.SUBMITTING), REF)], cancel=[second])
+    free = plan(made(Step.HELD), job(JobState.RUNNING, second), job(JobState.HELD))
+    assert free == Plan(release=[made(Step.HELD)])
+
+
+def test_the_user_of_a_job_is_the_batch_systems_own_for_the_service() -> None:
+    bait = msgspec.structs.replace(made(Step.SUBMITTING), user="")
+    theirs = msgspec.structs.replace(job(JobState.HELD), user="wnodes")
+    assert plan(bait, theirs, runs_as=lambda user: user or "wnodes").found == [(bait, REF)]
 
 
 def test_native_jobs_are_none_of_our_business() -> None:

@@ -144,6 +144,18 @@ def test_a_store_of_a_newer_daemon_is_refused(path: str) -> None:
         Store(path)
 
 
+def test_a_store_of_version_1_learns_whom_its_jobs_run_as(path: str) -> None:
+    store = Store(path)
+    store.commit([NewEntry(entry(1)), NewDispatch(dispatch("k", 1))])
+    store.close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("ALTER TABLE dispatches DROP COLUMN user")
+        connection.execute("PRAGMA user_version = 1")
+    store = Store(path)
+    assert [(known.key, known.user) for known in store.live_dispatches()] == [("k", entry(1).request.user)]
+    store.close()
+
+
 def test_a_database_of_something_else_is_left_alone(path: str) -> None:
     with sqlite3.connect(path) as connection:
         connection.execute("CREATE TABLE mine (x)")

@@ -14,7 +14,7 @@ from wnodes_engine.backend import (
     BackendUnavailable,
     BatchBackend,
     Capability,
-    Ending,
+    Endings,
     Health,
     Job,
     JobRef,
@@ -90,10 +90,13 @@ class SimulatedBackend(BatchBackend):
             return _LOST
         return answer
 
-    async def find(self, keys: Sequence[str]) -> Mapping[str, JobRef]:
-        """The jobs with these keys that have not ended."""
+    async def find(self, wanted: Mapping[str, str]) -> Mapping[str, JobRef]:
+        """The jobs with these keys and users that have not ended."""
         await self._query("our jobs")
-        return {key: job.ref for key in keys if (job := self._farm.find(key)) is not None}
+        found = {key: self._farm.find(key) for key in wanted}
+        return {
+            key: job.ref for key, job in found.items() if job is not None and job.slot.user == wanted[key]
+        }
 
     async def act(
         self, action: Action, refs: Sequence[JobRef], *, walltime: int | None = None
@@ -110,13 +113,14 @@ class SimulatedBackend(BatchBackend):
         self._record.write(Line(action, now, node, reason=reason))
         return self._farm.set_drained(node, action is NodeAction.DRAIN, now)
 
-    async def finished(self, cursor: str) -> tuple[tuple[Ending, ...], str]:
+    async def finished(self, cursor: str) -> Endings:
         """The endings since `cursor`, at most 1,000 at a time."""
         await self._query("accounting")
         farm, _, count = cursor.partition(":")
         since = int(count) if farm == self._farm_id else 0  # a farm that was forgotten begins anew
         endings = tuple(self._farm.endings[since : since + _MOST_ENDINGS])
-        return endings, f"{self._farm_id}:{since + len(endings)}"
+        told = since + len(endings)
+        return Endings(endings, f"{self._farm_id}:{told}", more=told < len(self._farm.endings))
 
     async def doctor(self) -> tuple[Health, ...]:
         """What to know of a farm that is not real."""
@@ -201,7 +205,7 @@ def _shown(job: FarmJob) -> Job:
         account=job.slot.account or "",
         queue=job.slot.queue or "",
         gpus=job.slot.gpus * job.slot.count,
-        walltime=job.slot.walltime,
+        walltime=job.walltime,
         started_at=job.started_at,
         nodes=tuple((node, parts * job.slot.cores) for node, parts in job.nodes) if running else (),
         reason=job.reason,

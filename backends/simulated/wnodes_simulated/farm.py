@@ -14,7 +14,16 @@ from random import Random
 from typing import Final
 
 import msgspec
-from wnodes_engine.backend import Action, ActionOutcome, Ending, JobRef, JobState, SlotRequest, Verdict
+from wnodes_engine.backend import (
+    Action,
+    ActionOutcome,
+    Ending,
+    JobRef,
+    JobState,
+    SlotRequest,
+    Verdict,
+    unfit,
+)
 from wnodes_engine.values import Node
 
 from wnodes_simulated.options import Options
@@ -24,7 +33,7 @@ _NO_SUCH_JOB: Final = ActionOutcome(
     Verdict.CONFLICT, "there is no such job: another id, key or time of submission"
 )
 _KILLED: Final = 271
-_SLEEP: Final = re.compile(r"\s*(?:#![^\n]*\n\s*)?sleep ([0-9]{1,9})\s*")
+_SCRIPT: Final = re.compile(r"\s*(?:#![^\n]*\n\s*)?(?:sleep ([0-9]{1,9})\s*)?(?:exit ([0-9]{1,3})\s*)?")
 
 Tell = Callable[[str, float, str], None]
 """Hears what happened (`start`, `end`, `down`, `back`), when, and to which job's key or which node."""
@@ -39,7 +48,8 @@ class FarmJob:
     slot: SlotRequest
     length: float
     limit: float
-    fails: bool
+    walltime: int | None
+    status: int
     state: JobState
     ran: float = 0.0
     running_since: float = 0.0
@@ -132,7 +142,7 @@ class Farm:
         draw = Random(f"{options.seed} job {number}")  # noqa: S311 - a simulation has to be repeatable
         least, most = options.runs
         fraction, fails = least + (most - least) * draw.random(), draw.random() < options.faults.job_failure
-        length = _sleep(slot.script)
+        length, status = _read(slot.script)
         if length is None:
             length = options.unlimited if slot.walltime is None else slot.walltime * fraction
         limit = float("inf") if slot.walltime is None else slot.walltime / options.speed
@@ -142,7 +152,8 @@ class Farm:
             slot=slot,
             length=length / options.speed * (0.5 if fails else 1.0),
             limit=limit,
-            fails=fails,
+            walltime=slot.walltime,
+            status=1 if fails else status,
             state=JobState.HELD if slot.held else JobState.PENDING,
         )
         if appears_at > at:
@@ -193,7 +204,7 @@ class Farm:
                     return ActionOutcome(Verdict.NO_ROOM, "its nodes have no room for it now")
                 self._run(job, job.nodes, at)
             case Action.EXTEND, _ if walltime is not None:
-                job.limit = walltime / self._options.speed
+                job.walltime, job.limit = walltime, walltime / self._options.speed
                 if job.state is JobState.RUNNING:
                     self._plan_end(job, at)
             case _:
@@ -237,8 +248,8 @@ class Farm:
         job.stint += 1
         stint = job.stint
         killed = job.length > job.limit
-        state = JobState.FAILED if killed or job.fails else JobState.DONE
-        status = _KILLED if killed else int(job.fails)
+        state = JobState.FAILED if killed or job.status else JobState.DONE
+        status = _KILLED if killed else job.status
 
         def end(at: float) -> None:
             if job.stint == stint:
@@ -252,7 +263,7 @@ class Farm:
         self._pending.pop(job.number, None)
         del self._jobs[job.ref.id], self._keys[job.ref.key]
         job.state = state
-        self.endings.append(Ending(job.ref, state, job.started_at, int(at), status, _cores(job)))
+        self.endings.append(_ending(job, status, int(at)))
         self._tell("end", at, job.ref.key)
 
     def _plan_failure(self, place: _Place, after: float) -> None:
@@ -282,11 +293,11 @@ class Farm:
 
     def _refusal(self, slot: SlotRequest) -> str | None:
         """Why this could never run here, whatever ends."""
+        if said := unfit(slot):
+            return said
         for node in (*(node for node, _ in slot.nodes), *slot.allowed, *slot.excluded):
             if node not in self._places:
                 return f"there is no node {node}"
-        if slot.nodes and sum(parts for _, parts in slot.nodes) != slot.count:
-            return f"{slot.count} parts are asked for, and others are pinned"
         pinned = dict(slot.nodes)
         most = {name: _parts(slot, self._places[name].whole) for name in pinned or self._eligible(slot)}
         if any(most[node] < parts for node, parts in pinned.items()):
@@ -335,6 +346,26 @@ class Farm:
         return found
 
 
+def _ending(job: FarmJob, status: int | None, at: int) -> Ending:
+    slot = job.slot
+    return Ending(
+        ref=job.ref,
+        state=job.state,
+        started_at=job.started_at,
+        ended_at=at,
+        exit_status=status,
+        nodes=_cores(job),
+        native_state=job.state.upper(),
+        user=slot.user,
+        account=slot.account or "",
+        queue=slot.queue or "",
+        cores=slot.cores * slot.count,
+        memory=slot.memory * slot.count,
+        gpus=slot.gpus * slot.count,
+        cpu_seconds=int(job.ran) * slot.cores * slot.count,
+    )
+
+
 def _cores(job: FarmJob) -> tuple[tuple[str, int], ...]:
     return tuple((node, parts * job.slot.cores) for node, parts in job.nodes)
 
@@ -348,7 +379,9 @@ def _parts(slot: SlotRequest, free: list[int]) -> int:
     return max(0, min((have // ask for ask, have in asked if ask), default=slot.count))
 
 
-def _sleep(script: str) -> float | None:
-    """The seconds that a script of one `sleep N` says; None for every other."""
-    matched = _SLEEP.fullmatch(script)
-    return float(matched[1]) if matched else None
+def _read(script: str) -> tuple[float | None, int]:
+    """The seconds and exit status that a script of `sleep N` and `exit M` says; None, 0 for all others."""
+    matched = _SCRIPT.fullmatch(script)
+    if not script or matched is None:
+        return None, 0
+    return float(matched[1] or 0), int(matched[2] or 0)
