@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 from stevedore import ExtensionManager
 
 from wnodes_engine.backend import BatchBackend
 from wnodes_engine.site import Plugin, Site
+
+F = TypeVar("F")
 
 NAMESPACE: Final = "wnodes.backends"
 
@@ -69,6 +71,16 @@ def options_of(plugin: Plugin, site: Site) -> dict[str, Any]:
     if plugin.driver == "simulated" and "farm" not in options and site.farm is not None:
         options["farm"] = str(site.farm)
     return options
+
+
+def options_as(form: type[F], name: str, options: Mapping[str, Any]) -> F:
+    """The options of the backend `name` in a driver's form. Raises ValueError: what is wrong, and where."""
+    try:
+        return msgspec.convert(options, form, strict=True)
+    except msgspec.ValidationError as error:
+        message, _, where = str(error).partition(" - at `$")
+        path = f"backends.{name}.options{where.rstrip('`')}"
+        raise ValueError(f"{path}: {message[:1].lower()}{message[1:].replace('`', chr(39))}") from None
 
 
 def _made(plugin: Plugin, site: Site, drivers: Mapping[str, Driver]) -> BatchBackend:

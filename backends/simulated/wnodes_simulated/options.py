@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
+from wnodes_engine.drivers import options_as
 
 Chance = Annotated[float, Meta(ge=0, le=1)]
 Seconds = Annotated[float, Meta(ge=0, le=1e9)]
@@ -57,12 +58,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def read_options(name: str, options: Mapping[str, Any]) -> Options:
     """The options of the backend `name`. Raises ValueError with the path of what is wrong."""
-    try:
-        read = msgspec.convert(options, Options, strict=True)
-    except msgspec.ValidationError as error:
-        message, _, where = str(error).partition(" - at `$")
-        path = f"backends.{name}.options{where.rstrip('`')}"
-        raise ValueError(f"{path}: {message[:1].lower()}{message[1:].replace('`', chr(39))}") from None
+    read = options_as(Options, name, options)
     if read.runs[0] > read.runs[1]:
         raise ValueError(f"backends.{name}.options.runs: the first fraction is above the second")
     return read

@@ -10,6 +10,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 
+from wnodes_engine.backend import BackendUnavailable
 from wnodes_engine.commands.inputs import complain
 from wnodes_engine.conformance.laws import LAWS, Found, Law, judge, statement
 from wnodes_engine.conformance.subject import Settings
@@ -29,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         found = asyncio.run(_judged(load_site(args.config), args, laws))
     except DocumentError as error:
         return complain(error)
-    except DriverError as error:
+    except (DriverError, BackendUnavailable) as error:
         sys.stderr.write(f"conformance: {error}\n")
         return 1
     broken, left_out = (sum(each.holds is verdict for each in found) for verdict in (False, None))
@@ -54,6 +55,7 @@ async def _judged(site: Site, args: Namespace, laws: Sequence[Law]) -> list[Foun
     settings = Settings(args.user, args.queue, args.account, args.patience)
     found: list[Found] = []
     try:
+        await backend.snapshot()  # what it can do, it may have to learn
         for law in laws:
             found.append(await judge(law, backend, settings))
             _print(found[-1])

@@ -37,8 +37,13 @@ async def a_drained_node_keeps_its_jobs_and_takes_no_new_ones(farm: Subject) -> 
     for outcome in outcomes:
         expect(outcome.verdict is Verdict.DONE, f"to take a node back came to {outcome}")
     await farm.reach(new, JobState.RUNNING)
-    shown = {shown.name: shown.up for shown in (await farm.backend.snapshot()).nodes}
-    expect(shown.get(node.name) is True, "a node that was taken back is not up")
+
+    async def is_up() -> bool | None:
+        return (
+            node.name in {shown.name for shown in (await farm.backend.snapshot()).nodes if shown.up} or None
+        )
+
+    await farm.until(is_up, "a node that was taken back is not up")
 
 
 async def a_node_that_is_not_there_is_refused(farm: Subject) -> None:

@@ -63,10 +63,19 @@ async def a_pinned_job_runs_on_its_node(farm: Subject) -> None:
 async def the_parts_of_a_pinned_job_run_where_they_were_put(farm: Subject) -> None:
     farm.needs(Capability.PIN)
     first, second = await farm.node(cores=3, count=2)
-    wanted = ((first.name, 1), (second.name, 2))
-    ref = await farm.run(count=3, nodes=wanted)
-    job = await farm.reach(ref, JobState.RUNNING)
+    wanted = ((first.name, 2), (second.name, 2))
+    job = await farm.reach(await farm.run(count=4, nodes=wanted), JobState.RUNNING)
     expect(sorted(job.nodes) == sorted(wanted), f"the parts were to be on {wanted}, and are on {job.nodes}")
+
+
+async def parts_in_different_numbers_stay_on_the_nodes_that_were_named(farm: Subject) -> None:
+    farm.needs(Capability.PIN)
+    first, second = await farm.node(cores=3, count=2)
+    wanted = ((first.name, 1), (second.name, 2))
+    job = await farm.reach(await farm.run(count=3, nodes=wanted), JobState.RUNNING)
+    places = sorted(node for node, _ in job.nodes)
+    expect(places == sorted((first.name, second.name)), f"it was to be on {wanted}, and is on {job.nodes}")
+    expect(sum(cores for _, cores in job.nodes) == 3, f"3 cores were asked for, and it holds {job.nodes}")
 
 
 async def a_job_keeps_to_the_nodes_that_are_allowed_and_off_those_that_are_not(farm: Subject) -> None:
@@ -144,6 +153,7 @@ LAWS: Final = (
     many_submissions_at_once_become_as_many_jobs,
     a_pinned_job_runs_on_its_node,
     the_parts_of_a_pinned_job_run_where_they_were_put,
+    parts_in_different_numbers_stay_on_the_nodes_that_were_named,
     a_job_keeps_to_the_nodes_that_are_allowed_and_off_those_that_are_not,
     what_can_never_run_is_refused_or_does_not_start,
     a_value_that_could_be_taken_for_something_else_is_refused,

@@ -1,0 +1,1 @@
+"""What drivers of real batch systems share: running commands, host lists, whom to submit as."""

@@ -1,0 +1,133 @@
+"""Reading accounting incrementally: nothing left out, however late it is heard of, and nothing told twice.
+
+A cursor is the time from which to read, and how many endings this very backend had told by then.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+from wnodes_engine.backend import ENDED, BackendUnavailable, Ending, Endings, JobRef
+
+from wnodes_slurm import accounting, commands, jobs
+from wnodes_slurm.client import AT_ONCE, Client, chunks
+from wnodes_slurm.options import Options
+
+_SLICE: Final = 86400  # seconds of history that are read at a time
+_AHEAD: Final = 3600  # seconds by which clocks may differ
+_NAMED: Final = 120  # seconds after which accounting knows a job's name, if it ever does
+
+Identity = tuple[JobRef, int]
+
+
+class Cursor(msgspec.Struct, frozen=True):
+    """From when to read, and what was told by then by the backend with this mark."""
+
+    since: int
+    mark: str
+    told: int
+
+    def __str__(self) -> str:
+        return f"{self.since}:{self.mark}:{self.told}"
+
+
+class History:
+    """The endings of one cluster."""
+
+    def __init__(self, client: Client, options: Options) -> None:
+        self._client = client
+        self._options = options
+        self._mark = secrets.token_hex(4)
+        self._told: dict[Identity, int] = {}
+        self._count = 0
+        self._answering_since: int | None = None
+
+    async def finished(self, text: str) -> Endings:
+        """The endings since a cursor. Raises BackendUnavailable."""
+        now = int(self._client.clock())
+        cursor = self._read(text, now)
+        settings = await self._client.learn()
+        if not settings.has_accounting:
+            return self._page(await self._shown(), cursor, cursor.since, more=False)
+        more = cursor.since + _SLICE < now - self._options.lag
+        until = cursor.since + _SLICE if more else now + _AHEAD
+        try:
+            endings = await self._recorded(cursor.since, until, now)
+        except BackendUnavailable:
+            self._answering_since = None
+            raise
+        if self._answering_since is None:
+            self._answering_since = now
+        if more:  # of what is that old everything has been heard
+            return self._page(endings, cursor, until, more=True)
+        # An accounting that was away still takes in what happened meanwhile: then the past is read again.
+        settled = now - self._answering_since >= self._options.lag
+        since = max(cursor.since, now - self._options.lag) if settled else cursor.since
+        return self._page(endings, cursor, since, more=False)
+
+    def _read(self, text: str, now: int) -> Cursor:
+        """A cursor that cannot be read is the beginning: what is told again does no harm."""
+        since, _, rest = text.partition(":")
+        mark, _, told = rest.partition(":")
+        if since.isdigit() and told.isdigit():
+            return Cursor(min(int(since), now), mark, int(told))
+        return Cursor(now - self._options.history, "", 0)
+
+    def _page(self, endings: Iterable[Ending], cursor: Cursor, since: int, *, more: bool) -> Endings:
+        known = cursor.told if cursor.mark == self._mark else 0
+        fresh: list[Ending] = []
+        for ending in endings:
+            identity = (ending.ref, ending.ended_at)
+            if not 0 < self._told.get(identity, 0) <= known:
+                fresh.append(ending)
+            if identity not in self._told:
+                self._count += 1
+                self._told[identity] = self._count
+        if more:
+            return Endings(tuple(fresh), str(Cursor(since, self._mark, known)), more=True)
+        oldest = since - self._options.lag
+        self._told = {each: number for each, number in self._told.items() if each[1] >= oldest}
+        return Endings(tuple(fresh), str(Cursor(since, self._mark, self._count)))
+
+    async def _recorded(self, since: int, until: int, now: int) -> list[Ending]:
+        client = self._client
+        listing = await client.ask(commands.endings(_time(since), _time(until)))
+        records = await client.parsed(accounting.read, listing, client.cluster)
+        named = [each for each in records if not (each.unnamed and now - each.ending.ended_at < _NAMED)]
+        last = list(accounting.latest(named))
+        doubtful = {each.ending.ref.id for each in last if each.may_return}
+        if not doubtful:
+            return [each.ending for each in last]
+        shown = await client.rows(sorted(doubtful))
+        queued = {row.ref for row in shown.values() if row.state not in ENDED}
+        final = await self._last_records(sorted(doubtful))
+        return [
+            each.ending
+            for each in last
+            if not each.may_return
+            or (each.ending.ref not in queued and final.get(each.ending.ref) == each.ending.ended_at)
+        ]
+
+    async def _last_records(self, ids: list[str]) -> dict[JobRef, int]:
+        """When each of these jobs has ended for the last time, by what accounting says of it now."""
+        client, ended = self._client, dict[JobRef, int]()
+        for some in chunks(ids, AT_ONCE):
+            listing = await client.ask(commands.latest(some))
+            records = await client.parsed(accounting.read, listing, client.cluster)
+            ended |= {each.ending.ref: each.ending.ended_at for each in records}
+        return ended
+
+    async def _shown(self) -> list[Ending]:
+        """Without accounting, the controller's own memory of what has ended lately."""
+        client = self._client
+        listing = await client.ask(commands.listing())
+        rows = await client.parsed(jobs.read, listing, client.cluster)
+        return [ending for row in rows if (ending := accounting.from_row(row)) is not None]
+
+
+def _time(at: int) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S")
