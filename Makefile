@@ -14,7 +14,7 @@ MEASURE = PYTHONHASHSEED=0 PYTHONPATH=tests $(BIN)/python -m
 keep    = @mkdir -p .benchmarks; { $(MEASURE) bench.machine; echo; $(MEASURE) $(2); } \
               | tee .benchmarks/.$(1)$(if $(3),,; mv .benchmarks/.$(1) .benchmarks/$(1))
 
-.PHONY: demo test lint types check bench bench-gate bench-expected figures kueue growth curves profile \
+.PHONY: demo test lint types check lab-slurm bench bench-gate bench-expected figures kueue growth curves profile \
         performance document clean
 
 demo: $(READY)          ## run the main job: a policy, a daemon, thousands of requests, decisions
@@ -31,6 +31,9 @@ types: $(READY)
 
 check: $(READY)
 	$(BIN)/pytest --numprocesses=auto
+
+lab-slurm: $(READY)     ## drive a real Slurm of several nodes; installs Debian's packages where they are missing
+	WNODES_LABS=slurm WNODES_LAB_INSTALL=1 $(BIN)/pytest -rs -p no:xdist tests/labs/slurm
 
 bench: $(PEERS)         ## measure call by call, beside other engines, and print the tables
 	@mkdir -p .benchmarks

@@ -28,10 +28,9 @@ def compress(names: Iterable[str]) -> str:
     parts: list[str] = []
     for (prefix, width), group in groupby(split, key=lambda each: each[:2]):
         numbers = [number for _, _, number in group]
-        if width == 0:
-            parts.append(prefix)
-        else:
-            parts.append(f"{prefix}[{','.join(_ranges(numbers, width))}]")
+        ranges = list(_ranges(numbers, width)) if width else [""]
+        alone = len(ranges) == 1 and "-" not in ranges[0]
+        parts.append(prefix + (ranges[0] if alone else f"[{','.join(ranges)}]"))
     return ",".join(parts)
 
 

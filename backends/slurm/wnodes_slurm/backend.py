@@ -164,15 +164,16 @@ class SlurmBackend(BatchBackend):
     ) -> Mapping[JobRef, ActionOutcome]:
         """Look at the jobs, and do it to those that are the ones meant and not so already."""
         outcomes: dict[JobRef, ActionOutcome] = dict.fromkeys(refs, NOT_THE_ONE)
-        if (needed := _NEEDS.get(action)) is not None and needed not in self.capabilities:
-            return dict.fromkeys(refs, ActionOutcome(Verdict.REFUSED, f"this cluster has no {needed}"))
         if action is Action.EXTEND and (walltime is None or walltime < 1):
             return dict.fromkeys(refs, ActionOutcome(Verdict.REFUSED, "a walltime is needed to extend a job"))
         ids = {ref.id for ref in refs if ref.cluster == self.name and _ID.fullmatch(ref.id)}
         try:
+            await self._client.learn()
             rows = await self._client.rows(sorted(ids))
         except BackendUnavailable as error:
             return dict.fromkeys(refs, ActionOutcome(Verdict.PASSING, str(error)))
+        if (needed := _NEEDS.get(action)) is not None and needed not in self.capabilities:
+            return dict.fromkeys(refs, ActionOutcome(Verdict.REFUSED, f"this cluster lets us not {action}"))
         to_do: list[JobRef] = []
         for ref in dict.fromkeys(refs):
             row = rows.get(ref.id)

@@ -70,7 +70,7 @@ def read(text: str) -> Config:
     taken_at: int | None = None
     for line in text.splitlines():
         name, equals, value = line.partition("=")
-        if line.startswith("Configuration data as of "):
+        if taken_at is None and line.startswith("Configuration data as of "):
             taken_at = moment(line.rpartition(" ")[2])
         elif equals and name.strip() and " " not in name.strip():
             said.setdefault(name.strip(), value.strip())

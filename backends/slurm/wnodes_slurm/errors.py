@@ -29,7 +29,7 @@ _MEANINGS: Final[tuple[tuple[str, Verdict], ...]] = (
 )
 _OF_JOB: Final = re.compile(r"(.+) for job ([0-9]+)(?:_[0-9]+)?\s*")
 _CANCELLED: Final = re.compile(r".*Kill job error on job id ([0-9]+)(?:_[0-9]+)?: (.+)")
-_NOISE: Final = re.compile(r"^[a-z_ ]*(?:error: )+|^Batch job submission failed: ")
+_NOISE: Final = re.compile(r"^(?:[a-z_]+:? )?error: (?:Batch job submission failed: )?")
 
 
 def verdict(said: str) -> Verdict:
@@ -74,7 +74,7 @@ def actions(action: Action, refs: Iterable[JobRef], answer: Answer) -> Mapping[J
 
 def plain(said: str) -> str:
     """A message without the program's own words before it, on one line."""
-    lines = [_NOISE.sub("", _NOISE.sub("", line.strip())) for line in said.splitlines()]
+    lines = [_NOISE.sub("", line.strip()) for line in said.splitlines()]
     return "; ".join(line for line in lines if line)[:1000] or "it gave no reason"
 
 

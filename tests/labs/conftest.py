@@ -1,0 +1,30 @@
+"""Labs: real systems on this machine. `make lab-slurm` asks for one; other runs leave them out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from labs.slurm.cluster import Cluster, missing, running
+
+
+@pytest.fixture(scope="session")
+def slurm() -> Iterator[Cluster]:
+    """A real Slurm, as it is for all tests of the session."""
+    if "slurm" not in os.environ.get("WNODES_LABS", "").split(","):
+        pytest.skip("a real Slurm is brought up by `make lab-slurm` only")
+    if reason := missing():
+        pytest.skip(reason)
+    with running() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def cluster(slurm: Cluster) -> Iterator[Cluster]:
+    """The same, with an empty queue and all nodes up, whatever a test has done to it."""
+    slurm.clear()
+    yield slurm
+    for name, start in (("slurmdbd", slurm.start_accounting), ("slurmctld", slurm.start_controller)):
+        if name not in slurm.processes:
+            start()
