@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 import msgspec
@@ -10,9 +10,9 @@ from wnodes_batch.hostlist import expand
 from wnodes_engine.backend import ENDED, Ending, JobState
 
 from wnodes_slurm.columns import Columns, Unreadable
-from wnodes_slurm.jobs import Row
+from wnodes_slurm.jobs import Row, remembered, text_of
 from wnodes_slurm.states import JOB_STATES, MAY_RETURN
-from wnodes_slurm.words import TAG_WIDTH, mib, moment, ref_of, resources, seconds
+from wnodes_slurm.words import TAG_WIDTH, Resources, mib, moment, number, ref_of, resources, seconds
 
 COLUMNS: Final = Columns(
     (
@@ -38,12 +38,17 @@ COLUMNS: Final = Columns(
 FORMAT: Final = ",".join(
     f"{name}%-{width}" for name, width in zip(COLUMNS.names, COLUMNS.widths, strict=True)
 )
+_JOB_ID: Final = COLUMNS.names.index("JobID")
+_MAX_RSS: Final = COLUMNS.names.index("MaxRSS")
 UNNAMED: Final = "allocation"
 """The name of a job until the controller has told accounting more; seconds, as a rule."""
 
 
 class Record(msgspec.Struct, frozen=True):
-    """One ending in accounting; `unnamed`: its name is not known yet; `may_return`: it may be queued anew."""
+    """One job, or one start of it, in accounting; it has ended only if the state of its `ending` says so.
+
+    `unnamed`: its name is not known yet; `may_return`: it may have been queued again.
+    """
 
     ending: Ending
     submitted: int
@@ -52,16 +57,21 @@ class Record(msgspec.Struct, frozen=True):
 
 
 def read(listing: bytes, cluster: str) -> list[Record]:
-    """The endings of a listing; the steps that follow a job tell what it used. Raises Unreadable."""
+    """The records of a listing; the steps that follow a job tell what it used. Raises Unreadable."""
     records: list[Record] = []
+    readers = _Readers()
+    job: tuple[bytes, ...] | None = None
+    memory = 0
     for fields in COLUMNS.records(listing):
-        row = [field.rstrip(b" ").decode("utf-8", "replace") for field in fields]
-        job, dot, _ = row[1].partition(".")
-        if not dot:
-            records.append(_record(row, cluster))
-        elif records and records[-1].ending.ref.id == job:
-            records[-1] = _with_step(records[-1], mib(row[15]))
-    return [record for record in records if record.ending.state in ENDED]
+        if b"." not in fields[_JOB_ID]:
+            if job is not None:
+                records.append(_record(job, memory, cluster, readers))
+            job, memory = fields, 0
+        elif job is not None and fields[_JOB_ID].startswith(job[_JOB_ID].rstrip(b" ") + b"."):
+            memory = max(memory, readers.memory(fields[_MAX_RSS]))
+    if job is not None:
+        records.append(_record(job, memory, cluster, readers))
+    return records
 
 
 def from_row(row: Row) -> Ending | None:
@@ -88,46 +98,45 @@ def from_row(row: Row) -> Ending | None:
     )
 
 
-def _record(row: list[str], cluster: str) -> Record:
-    (name, id_, state, code, submit, start, end, user, group, account, queue, qos, tres, nodes, cpu, _) = row
-    native = state.split(" ")[0].rstrip("+")  # CANCELLED by 1000
-    held = resources(tres)
-    exited, _, signal = code.partition(":")
-    ended_at = moment(end)
-    known = JOB_STATES.get(native, JobState.UNKNOWN) if ended_at is not None else JobState.UNKNOWN
-    submitted = moment(submit) or 0
-    places = _places(nodes, held.cores)
-    return Record(
-        Ending(
-            ref=ref_of(name, cluster, id_, submitted),
-            state=known,
-            started_at=moment(start) if places else None,  # else Slurm says when it ended
-            ended_at=ended_at or 0,
-            exit_status=_status(native, int(exited or 0), int(signal or 0)),
-            nodes=places,
-            native_state=state,
-            user=user,
-            group=group,
-            account=account,
-            queue=queue,
-            qos=qos,
-            cores=held.cores,
-            memory=held.memory,
-            gpus=held.gpus,
-            cpu_seconds=seconds(cpu),
-        ),
-        submitted,
-        unnamed=name == UNNAMED,
-        may_return=native in MAY_RETURN,
+class _Readers:
+    """Readers of fields that many records share."""
+
+    def __init__(self) -> None:
+        self.text: Callable[[bytes], str] = remembered(text_of)
+        self.memory: Callable[[bytes], int] = remembered(lambda field: mib(text_of(field)))
+        self.tres: Callable[[bytes], Resources] = remembered(lambda field: resources(text_of(field)))
+
+
+def _record(fields: tuple[bytes, ...], memory: int, cluster: str, readers: _Readers) -> Record:
+    text = readers.text
+    (_, id_, state, code, submit, start, end, user, group, account, queue, qos, tres, nodes, cpu, _) = fields
+    name = text_of(fields[0])
+    native = text(state).split(" ")[0].rstrip("+")  # CANCELLED by 1000
+    held = readers.tres(tres)
+    exited, _, signal = text(code).partition(":")
+    ended_at = moment(text_of(end))
+    submitted = moment(text_of(submit)) or 0
+    places = _places(text_of(nodes), held.cores)
+    ending = Ending(
+        ref=ref_of(name, cluster, text_of(id_), submitted),
+        state=JOB_STATES.get(native, JobState.UNKNOWN) if ended_at is not None else JobState.UNKNOWN,
+        started_at=moment(text_of(start)) if places else None,  # else Slurm says when it ended
+        ended_at=ended_at or 0,
+        exit_status=_status(native, number(exited), number(signal)),
+        nodes=places,
+        native_state=text(state),
+        user=text(user),
+        group=text(group),
+        account=text(account),
+        queue=text(queue),
+        qos=text(qos),
+        cores=held.cores,
+        memory=held.memory,
+        gpus=held.gpus,
+        cpu_seconds=seconds(text(cpu)),
+        memory_used=memory or None,
     )
-
-
-def _with_step(record: Record, memory: int) -> Record:
-    if not memory:
-        return record
-    most = max(memory, record.ending.memory_used or 0)
-    ending = msgspec.structs.replace(record.ending, memory_used=most)
-    return msgspec.structs.replace(record, ending=ending)
+    return Record(ending, submitted, unnamed=name == UNNAMED, may_return=native in MAY_RETURN)
 
 
 def _status(native: str, exited: int, signal: int) -> int | None:
@@ -142,7 +151,7 @@ def _places(nodes: str, cores: int) -> tuple[tuple[str, int], ...]:
     if not nodes or nodes.startswith("None") or nodes.endswith("+"):
         return ()
     try:
-        names = expand(nodes)
+        names = (nodes,) if nodes.isalnum() else expand(nodes)
     except ValueError as error:
         raise Unreadable(str(error)) from None
     each, more = divmod(cores, len(names))
@@ -150,7 +159,7 @@ def _places(nodes: str, cores: int) -> tuple[tuple[str, int], ...]:
 
 
 def latest(records: Iterable[Record]) -> Iterator[Record]:
-    """Of several records of one job the last that was submitted; of those that came back, the end alone."""
+    """Of several records of one job the last that was submitted: those before it were no end."""
     last: dict[object, Record] = {}
     for record in records:
         known = last.get(record.ending.ref)

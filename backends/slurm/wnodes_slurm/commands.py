@@ -21,6 +21,13 @@ CONFIG: Final[Argv] = ("scontrol", "show", "config")
 PING: Final[Argv] = ("scontrol", "ping")
 PARTITIONS: Final[Argv] = ("scontrol", "--oneliner", "show", "partition")
 _LISTING: Final[Argv] = ("squeue", "--noheader", "--all", "--states=all")
+_RECORDS: Final[Argv] = (
+    "sacct",
+    "--noheader",
+    "--allusers",
+    "--duplicates",
+    f"--format={accounting.FORMAT}",
+)
 _WORDS: Final = {
     Action.REQUEUE: "requeue",
     Action.SUSPEND: "suspend",
@@ -52,21 +59,12 @@ def one_node(name: str) -> Argv:
 
 def endings(since: str, until: str) -> Argv:
     """What has ended in a time, steps and repeated ids too; times as `2026-11-26T02:00:00`."""
-    return (
-        "sacct",
-        "--noheader",
-        "--allusers",
-        "--duplicates",
-        f"--starttime={since}",
-        f"--endtime={until}",
-        f"--state={ENDED_NAMES}",
-        f"--format={accounting.FORMAT}",
-    )
+    return (*_RECORDS, f"--starttime={since}", f"--endtime={until}", f"--state={ENDED_NAMES}")
 
 
-def latest(ids: Iterable[str]) -> Argv:
-    """The last record that accounting has of some jobs."""
-    return ("sacct", "--noheader", "--allusers", f"--jobs={','.join(ids)}", f"--format={accounting.FORMAT}")
+def records(ids: Iterable[str]) -> Argv:
+    """All records that accounting has of some jobs, of those that had these ids before, too."""
+    return (*_RECORDS, f"--jobs={','.join(ids)}")
 
 
 def rights(user: str) -> Argv:

@@ -21,11 +21,12 @@ _MEANINGS: Final[tuple[tuple[str, Verdict], ...]] = (
     (r"Slurm backup controller in standby mode", Verdict.PASSING),
     # it may have been
     (r"timed out|Zero Bytes|contact slurm controller|[Cc]ommunication|[Cc]onnection", Verdict.UNKNOWN),
-    (r"Unspecified error|I/O error|Unable to connect to slurm daemon", Verdict.UNKNOWN),
+    # of a job that was seen a moment ago scontrol says so when the controller hangs
+    (r"Unexpected message received|Unspecified error|I/O error", Verdict.UNKNOWN),
     # limits that others may leave room under
     (r"MaxSubmitJob|Job queue|job limit reached|nodes are busy|Nodes required for job are", Verdict.NO_ROOM),
     # not the job that was meant
-    (r"Invalid job id|Unexpected message received|already completing or completed", Verdict.CONFLICT),
+    (r"Invalid job id|already completing or completed", Verdict.CONFLICT),
 )
 _OF_JOB: Final = re.compile(r"(.+) for job ([0-9]+)(?:_[0-9]+)?\s*")
 _CANCELLED: Final = re.compile(r".*Kill job error on job id ([0-9]+)(?:_[0-9]+)?: (.+)")

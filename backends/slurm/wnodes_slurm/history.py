@@ -98,7 +98,7 @@ class History:
         listing = await client.ask(commands.endings(_time(since), _time(until)))
         records = await client.parsed(accounting.read, listing, client.cluster)
         named = [each for each in records if not (each.unnamed and now - each.ending.ended_at < _NAMED)]
-        last = list(accounting.latest(named))
+        last = [each for each in accounting.latest(named) if each.ending.state in ENDED]
         doubtful = {each.ending.ref.id for each in last if each.may_return}
         if not doubtful:
             return [each.ending for each in last]
@@ -114,12 +114,11 @@ class History:
 
     async def _last_records(self, ids: list[str]) -> dict[JobRef, int]:
         """When each of these jobs has ended for the last time, by what accounting says of it now."""
-        client, ended = self._client, dict[JobRef, int]()
+        client, records = self._client, list[accounting.Record]()
         for some in chunks(ids, AT_ONCE):
-            listing = await client.ask(commands.latest(some))
-            records = await client.parsed(accounting.read, listing, client.cluster)
-            ended |= {each.ending.ref: each.ending.ended_at for each in records}
-        return ended
+            listing = await client.ask(commands.records(some))
+            records += await client.parsed(accounting.read, listing, client.cluster)
+        return {each.ending.ref: each.ending.ended_at for each in accounting.latest(records)}
 
     async def _shown(self) -> list[Ending]:
         """Without accounting, the controller's own memory of what has ended lately."""

@@ -76,15 +76,15 @@ def read(listing: bytes, cluster: str) -> list[Row]:
 
 
 def _rows(listing: bytes, cluster: str) -> Iterator[Row]:
-    text: Callable[[bytes], str] = _remembered(_text)
-    tres: Callable[[bytes], Resources] = _remembered(lambda field: resources(_text(field)))
-    limit: Callable[[bytes], int | None] = _remembered(lambda field: seconds(_text(field)))
+    text: Callable[[bytes], str] = remembered(text_of)
+    tres: Callable[[bytes], Resources] = remembered(lambda field: resources(text_of(field)))
+    limit: Callable[[bytes], int | None] = remembered(lambda field: seconds(text_of(field)))
     for fields in COLUMNS.records(listing):
         (name, id_, native, user, group, account, queue, qos, held, time_limit) = fields[:10]
         (submitted, started, ended, nodes, reason, priority, restarts, code) = fields[10:]
         state = text(native)
         yield Row(
-            ref=ref_of(_text(name), cluster, _text(id_), moment(_text(submitted)) or 0),
+            ref=ref_of(text_of(name), cluster, text_of(id_), moment(text_of(submitted)) or 0),
             state=job_state(state, text(reason), text(priority)),
             native_state=state,
             user=text(user),
@@ -190,11 +190,12 @@ def _expanded(text: str) -> tuple[str, ...]:
         raise Unreadable(str(error)) from None
 
 
-def _text(field: bytes) -> str:
+def text_of(field: bytes) -> str:
+    """A field without the blanks that fill it."""
     return field.rstrip(b" ").decode("utf-8", "replace")
 
 
-def _remembered(read: Callable[[bytes], V]) -> Callable[[bytes], V]:
+def remembered(read: Callable[[bytes], V]) -> Callable[[bytes], V]:
     """The same reading, once for each field: of 100,000 jobs most have the users and sizes of others."""
     known: dict[bytes, V] = {}
 

@@ -82,7 +82,7 @@ def test_how_sbatch_may_end(answer: Answer, expected: str | Verdict) -> None:
         (
             Action.SUSPEND,
             Answer(1, b"", "Unexpected message received for job 1"),
-            (Verdict.CONFLICT, Verdict.DONE),
+            (Verdict.UNKNOWN, Verdict.DONE),
         ),
         (
             Action.REQUEUE,

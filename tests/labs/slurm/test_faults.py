@@ -17,6 +17,7 @@ from wnodes_engine.backend import Action, ActionOutcome, JobRef, JobState, NodeA
 def test_a_controller_that_is_down_is_an_error_and_no_empty_farm(cluster: Cluster) -> None:
     backend = driver(cluster)
     ref = run(cluster, backend)
+    time.sleep(6)  # the controller saves what it knows every 5 s
     cluster.kill("slurmctld")
     fresh = driver(cluster)
     for each in (backend, fresh):
@@ -127,6 +128,7 @@ def test_a_lost_node_is_down_and_its_job_begins_anew_elsewhere_or_has_failed(clu
     node = "g2"
     failing = run(cluster, backend, nodes=((node, 1),))
     coming = run(cluster, backend, nodes=((node, 1),), rerun=True)
+    time.sleep(5)  # whatever is lost while it is being launched is queued again, asked for or not
     cluster.kill(node)
     for pid in cluster.left():
         os.kill(pid, signal.SIGKILL)
