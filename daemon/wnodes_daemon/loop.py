@@ -17,6 +17,7 @@ from wnodes_engine.backend import (
     ActionOutcome,
     BackendUnavailable,
     BatchBackend,
+    Fate,
     JobRef,
     SlotRequest,
     Snapshot,
@@ -52,7 +53,8 @@ class Line:
         self.in_hand: set[str] = set()
         self.tried: dict[str, int] = {}
         """When submissions were made of which nobody knows what became of them, by key."""
-        self.missing: frozenset[str] = frozenset()
+        self.missing: dict[str, int] = {}
+        """Since when jobs of ours are not shown, by key."""
         self.slots = asyncio.Semaphore(_AT_ONCE)
         self.release: Grouped[JobRef, ActionOutcome] = Grouped(self._release)
         self._nodes: dict[str, Node] = {}
@@ -234,6 +236,7 @@ class Loop:
             snapshot.jobs,
             cancelling={d.request for d in dispatches if service.entries[d.request].cancelling},
             tried=line.tried,
+            missing_since=line.missing,
             answering_since=line.answering_since or service.now(),
             now=service.now(),
             settle=self._settle,
@@ -266,11 +269,29 @@ class Loop:
         await asyncio.gather(*steps)
         if plan.cancel:
             await ask(line.backend.act(Action.CANCEL, plan.cancel), f"{line.name}: cancel")
-        missing = frozenset(dispatch.key for dispatch in plan.missing)
         for dispatch in plan.missing:
             if dispatch.key not in line.missing:
                 _log.warning("a job is not shown any more", extra={"request": dispatch.request})
-        line.missing = missing
+        now = service.now()
+        line.missing = {dispatch.key: line.missing.get(dispatch.key, now) for dispatch in plan.missing}
+        if plan.lost:
+            await self._look_again(line, plan.lost)
+
+    async def _look_again(self, line: Line, lost: Sequence[Dispatch]) -> None:
+        """What never ran waits again, what has run and left no trace has failed; all else stays unknown."""
+        refs = [dispatch.ref for dispatch in lost if dispatch.ref is not None]
+        fates = await ask(line.backend.look_again(refs), f"{line.name}: second look")
+        for dispatch in lost:
+            fate = fates.get(dispatch.ref) if dispatch.ref is not None else None
+            said = {"request": dispatch.request, "key": dispatch.key, "backend": line.name}
+            if fate is Fate.NEVER_STARTED:
+                _log.warning("the batch system has lost a job that had not started", extra=said)
+                await self._service.give_up(dispatch.key)
+            elif fate is Fate.VANISHED:
+                _log.error("the batch system has lost a job that had started", extra=said)
+                await self._service.refuse(dispatch.key, f"{line.name} has lost the job while it ran")
+            else:
+                line.missing[dispatch.key] = self._service.now()  # not asked again at each look
 
 
 async def ask(answer: Awaitable[R], what: str) -> R:

@@ -31,6 +31,8 @@ class Plan(msgspec.Struct):
     """No job has appeared, though the batch system has answered for long enough."""
     missing: list[Dispatch] = []
     """The job was there once, and is not shown now."""
+    lost: list[Dispatch] = []
+    """Those of them that were not shown for long enough to be worth a second look."""
 
 
 def compare(
@@ -40,6 +42,7 @@ def compare(
     *,
     cancelling: Container[int],
     tried: Mapping[str, int],
+    missing_since: Mapping[str, int],
     answering_since: int,
     now: int,
     settle: int,
@@ -48,8 +51,9 @@ def compare(
     """The plan for one backend, from dispatches that were recorded before the jobs were listed.
 
     The batch system has answered since `answering_since`, and submissions of which nothing is known were made
-    when `tried` says; one without a trace is given up `settle` seconds after both. A job is ours if it has
-    the key and belongs to whom a slot `runs_as`: anyone can name a job like ours.
+    when `tried` says; one without a trace is given up `settle` seconds after both, and a job that was missing
+    for that long is lost. A job is ours if it has the key and belongs to whom a slot `runs_as`: anyone can
+    name a job like ours.
     """
     plan = Plan()
     by_key: defaultdict[str, list[Job]] = defaultdict(list)
@@ -67,6 +71,8 @@ def compare(
         if job is None:
             if dispatch.step is not Step.SUBMITTING:
                 plan.missing.append(dispatch)
+                if now - max(missing_since.get(dispatch.key, now), answering_since) > settle:
+                    plan.lost.append(dispatch)
             elif now - max(tried.get(dispatch.key, dispatch.created), answering_since) > settle:
                 plan.give_up.append(dispatch)
         elif dispatch.ref is None:
@@ -80,7 +86,10 @@ def compare(
         elif dispatch.step is Step.HELD:
             plan.released.append(dispatch)
     for dispatch in given_up.values():
-        plan.cancel.extend(job.ref for job in ours(dispatch) if job.state is JobState.HELD)
+        copies = ours(dispatch)
+        plan.cancel.extend(
+            copy.ref for copy in copies if copy.state is JobState.HELD or copy.ref == dispatch.ref
+        )
     return plan
 
 

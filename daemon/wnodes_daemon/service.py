@@ -219,11 +219,13 @@ class Service:
         return over
 
     async def refuse(self, key: str, message: str) -> None:
-        """The batch system will not have it: the request has failed."""
+        """The batch system will not have it, or has lost it: the request has failed, or is taken back."""
 
         def command(changes: Changes) -> None:
             if (dispatch := self.dispatches.get(key)) is not None:
-                self._release(dispatch, changes, State.FAILED, message=message)
+                cancelling = self.entries[dispatch.request].cancelling
+                state = State.CANCELLED if cancelling else State.FAILED
+                self._release(dispatch, changes, state, message=message)
 
         await self._do(command)
         self.work_to_do.set()

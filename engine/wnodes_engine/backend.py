@@ -93,6 +93,18 @@ class Verdict(StrEnum):
     UNKNOWN = "unknown"
 
 
+class Fate(StrEnum):
+    """What a second look says of a job that is not listed any more. `UNKNOWN`: nothing, or it has ended.
+
+    `NEVER_STARTED`: the batch system has lost it, and nothing of it has run. `VANISHED`: it has run, and how
+    it has ended nobody will ever know.
+    """
+
+    UNKNOWN = "unknown"
+    NEVER_STARTED = "never started"
+    VANISHED = "vanished"
+
+
 class JobRef(msgspec.Struct, frozen=True, gc=False):
     """Which job: ids are used again, so the key and the time of submission belong to its identity.
 
@@ -307,6 +319,13 @@ class BatchBackend(ABC):
         None is left out, however late accounting hears of it; one may be told again after the backend was
         made anew. Raises `BackendUnavailable`.
         """
+
+    async def look_again(self, refs: Sequence[JobRef]) -> Mapping[JobRef, Fate]:
+        """What became of jobs that were not listed for long, and whose end was not told.
+
+        A controller that is killed may lose a job that it had taken. Raises `BackendUnavailable`.
+        """
+        return dict.fromkeys(refs, Fate.UNKNOWN)
 
     @abstractmethod
     async def doctor(self) -> tuple[Health, ...]:

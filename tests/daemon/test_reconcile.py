@@ -26,6 +26,7 @@ def plan(dispatch: Dispatch, *jobs: Job, **more: Any) -> Plan:
     given: dict[str, Any] = {
         "cancelling": (),
         "tried": {},
+        "missing_since": {},
         "answering_since": 0,
         "now": NOW,
         "settle": 300,
@@ -109,6 +110,7 @@ def test_a_job_that_appears_after_it_was_given_up_is_cancelled_as_long_as_it_is_
         [late],
         cancelling=(),
         tried={},
+        missing_since={},
         answering_since=0,
         now=NOW,
         settle=300,
@@ -140,6 +142,35 @@ def test_the_user_of_a_job_is_the_batch_systems_own_for_the_service() -> None:
     bait = msgspec.structs.replace(made(Step.SUBMITTING), user="")
     theirs = msgspec.structs.replace(job(JobState.HELD), user="wnodes")
     assert plan(bait, theirs, runs_as=lambda user: user or "wnodes").found == [(bait, REF)]
+
+
+@pytest.mark.parametrize(
+    ("since", "answering_since", "lost"),
+    [(699, 0, True), (700, 0, False), (100, 700, False), (None, 0, False)],
+)
+def test_a_job_that_was_missing_for_long_enough_is_worth_a_second_look(
+    since: int | None, answering_since: int, lost: bool
+) -> None:
+    missing = {} if since is None else {"k": since}
+    planned = plan(made(Step.RELEASED), missing_since=missing, answering_since=answering_since)
+    assert planned == Plan(missing=[made(Step.RELEASED)], lost=[made(Step.RELEASED)] if lost else [])
+
+
+def test_a_job_that_was_lost_and_comes_back_is_cancelled_though_it_is_free() -> None:
+    given_up = {"k": msgspec.structs.replace(made(Step.GIVEN_UP), ref=REF)}
+    planned = compare(
+        [],
+        given_up,
+        [job(JobState.PENDING)],
+        cancelling=(),
+        tried={},
+        missing_since={},
+        answering_since=0,
+        now=NOW,
+        settle=300,
+        runs_as=str,
+    )
+    assert planned == Plan(cancel=[REF])
 
 
 def test_native_jobs_are_none_of_our_business() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Any, Final
 
+import msgspec
 from wnodes_engine.backend import (
     Action,
     ActionOutcome,
@@ -15,6 +16,7 @@ from wnodes_engine.backend import (
     BatchBackend,
     Capability,
     Endings,
+    Fate,
     Health,
     Job,
     JobRef,
@@ -85,7 +87,10 @@ class SimulatedBackend(BatchBackend):
         now = self._advance()
         late = self._happens(self._faults.late)
         appears_at = now + self._faults.late_by if late else now
-        answer = self._submit(slot, now, appears_at)
+        forgotten = self._happens(self._faults.forgotten)
+        answer = self._submit(slot, now, appears_at, forgotten=forgotten)
+        if self._happens(self._faults.strangers):
+            self._submit(msgspec.structs.replace(slot, user="stranger", held=False), now, now, stranger=True)
         if isinstance(answer, JobRef) and (late or self._happens(self._faults.lost)):
             return _LOST
         return answer
@@ -104,7 +109,8 @@ class SimulatedBackend(BatchBackend):
         """Do one thing to each of these jobs."""
         await self._answer()
         now = self._advance()
-        return {ref: self._act(action, ref, now, walltime) for ref in refs}
+        outcomes = {ref: self._act(action, ref, now, walltime) for ref in refs}
+        return dict.fromkeys(refs, _LOST) if self._happens(self._faults.lost_actions) else outcomes
 
     async def set_node(self, node: str, action: NodeAction, reason: str) -> ActionOutcome:
         """Drain a node or take it back; the reason goes into the record."""
@@ -121,6 +127,11 @@ class SimulatedBackend(BatchBackend):
         endings = tuple(self._farm.endings[since : since + _MOST_ENDINGS])
         told = since + len(endings)
         return Endings(endings, f"{self._farm_id}:{told}", more=told < len(self._farm.endings))
+
+    async def look_again(self, refs: Sequence[JobRef]) -> Mapping[JobRef, Fate]:
+        """What became of jobs that are not shown."""
+        await self._query("jobs that are missing")
+        return {ref: self._farm.fate(ref) for ref in refs}
 
     async def doctor(self) -> tuple[Health, ...]:
         """What to know of a farm that is not real."""
@@ -140,9 +151,20 @@ class SimulatedBackend(BatchBackend):
 
     # ------------------------------------------------------- commands, recorded
 
-    def _submit(self, slot: SlotRequest, at: float, appears_at: float) -> JobRef | ActionOutcome:
-        self._record.write(Line("submit", at, slot.key, slot=slot, appears_at=appears_at))
-        return self._farm.submit(slot, at, appears_at)
+    def _submit(
+        self, slot: SlotRequest, at: float, appears_at: float, forgotten: bool = False, stranger: bool = False
+    ) -> JobRef | ActionOutcome:
+        line = Line(
+            "submit",
+            at,
+            slot.key,
+            slot=slot,
+            appears_at=appears_at,
+            forgotten=forgotten,
+            stranger=stranger,
+        )
+        self._record.write(line)
+        return self._farm.submit(slot, at, appears_at, forgotten=forgotten, stranger=stranger)
 
     def _act(self, action: Action, ref: JobRef, at: float, walltime: int | None) -> ActionOutcome:
         line = Line(action, at, ref.key, id=ref.id, submitted_at=ref.submitted_at, walltime=walltime)
@@ -163,7 +185,9 @@ class SimulatedBackend(BatchBackend):
                 continue
             farm.advance(line.at)
             if line.slot is not None:
-                farm.submit(line.slot, line.at, line.appears_at)
+                farm.submit(
+                    line.slot, line.at, line.appears_at, forgotten=line.forgotten, stranger=line.stranger
+                )
             elif line.event in set(NodeAction):
                 farm.set_drained(line.what, line.event == NodeAction.DRAIN, line.at)
             else:

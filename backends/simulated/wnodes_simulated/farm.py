@@ -18,6 +18,7 @@ from wnodes_engine.backend import (
     Action,
     ActionOutcome,
     Ending,
+    Fate,
     JobRef,
     JobState,
     SlotRequest,
@@ -50,6 +51,7 @@ class FarmJob:
     limit: float
     walltime: int | None
     status: int
+    vanishes: bool
     state: JobState
     ran: float = 0.0
     running_since: float = 0.0
@@ -95,6 +97,7 @@ class Farm:
         self._keys: dict[str, FarmJob] = {}
         self._unseen: dict[str, FarmJob] = {}  # by id: taken, but not there yet
         self._pending: dict[int, FarmJob] = {}
+        self._vanished: set[JobRef] = set()
         self._due: list[tuple[float, int, Callable[[float], None]]] = []
         self._events = 0
         self._submitted = 0
@@ -127,18 +130,42 @@ class Farm:
         """The job with this key, if it has not ended."""
         return self._keys.get(key)
 
+    def fate(self, ref: JobRef) -> Fate:
+        """What became of a job: the farm remembers everything but what it has forgotten."""
+        if ref in self._vanished:
+            return Fate.VANISHED
+        known = (
+            job is not None and job.ref == ref for job in (self._jobs.get(ref.id), self._unseen.get(ref.id))
+        )
+        if any(known) or any(ending.ref == ref for ending in self.endings):
+            return Fate.UNKNOWN
+        return Fate.NEVER_STARTED
+
     # ---------------------------------------------------------------- commands
 
-    def submit(self, slot: SlotRequest, at: float, appears_at: float) -> JobRef | ActionOutcome:
-        """Take a job, which is to be seen from `appears_at` on."""
+    def submit(
+        self,
+        slot: SlotRequest,
+        at: float,
+        appears_at: float,
+        *,
+        forgotten: bool = False,
+        stranger: bool = False,
+    ) -> JobRef | ActionOutcome:
+        """Take a job, which is to be seen from `appears_at` on, or is `forgotten` at once.
+
+        A `stranger` may take a name that is taken.
+        """
         if refusal := self._refusal(slot):
             return ActionOutcome(Verdict.REFUSED, refusal)
-        if slot.key in self._keys:
+        if slot.key in self._keys and not stranger:
             return ActionOutcome(Verdict.CONFLICT, f"there is a job with the key {slot.key}")
         if len(self._jobs) + len(self._unseen) == self._options.ids:
             return ActionOutcome(Verdict.PASSING, "every job id is in use")
-        self._submitted += 1
-        number, options = self._submitted, self._options
+        number, options = self._submitted + 1, self._options
+        if forgotten:
+            return JobRef(self._name, self._free_id(number), slot.key, int(appears_at))
+        self._submitted = number
         draw = Random(f"{options.seed} job {number}")  # noqa: S311 - a simulation has to be repeatable
         least, most = options.runs
         fraction, fails = least + (most - least) * draw.random(), draw.random() < options.faults.job_failure
@@ -154,6 +181,7 @@ class Farm:
             limit=limit,
             walltime=slot.walltime,
             status=1 if fails else status,
+            vanishes=draw.random() < options.faults.vanish,
             state=JobState.HELD if slot.held else JobState.PENDING,
         )
         if appears_at > at:
@@ -215,7 +243,8 @@ class Farm:
 
     def _appear(self, job: FarmJob) -> None:
         self._unseen.pop(job.ref.id, None)
-        self._jobs[job.ref.id] = self._keys[job.ref.key] = job
+        self._jobs[job.ref.id] = job
+        self._keys.setdefault(job.ref.key, job)
         if job.state is JobState.PENDING:
             self._queue(job)
 
@@ -261,10 +290,18 @@ class Farm:
     def _end(self, job: FarmJob, state: JobState, status: int | None, at: float) -> None:
         self._stop(job, at)
         self._pending.pop(job.number, None)
-        del self._jobs[job.ref.id], self._keys[job.ref.key]
+        self._forget(job)
         job.state = state
+        if job.vanishes and state is not JobState.CANCELLED:
+            self._vanished.add(job.ref)
+            return
         self.endings.append(_ending(job, status, int(at)))
         self._tell("end", at, job.ref.key)
+
+    def _forget(self, job: FarmJob) -> None:
+        del self._jobs[job.ref.id]
+        if self._keys.get(job.ref.key) is job:
+            del self._keys[job.ref.key]
 
     def _plan_failure(self, place: _Place, after: float) -> None:
         faults = self._options.faults

@@ -19,9 +19,12 @@ class Faults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `passing`: a submission is turned away for the moment. `lost`: it is taken, but the answer does not
     arrive. `late`: the answer does not arrive, and the job appears only `late_by` seconds afterwards.
+    `lost_actions`: what was to be done to a job is done, but the answer does not arrive.
     `slow`: an answer takes `slow_by` seconds. `unavailable`: a query is not answered.
-    `job_failure`: a job fails halfway. `node_failure`: the mean time between two failures of one node
-    (0 is never); its jobs fail with it, and it is back after `repair` seconds.
+    `forgotten`: a job is taken, and the farm forgets it at once, and gives its id to the next. `strangers`:
+    after a submission somebody else submits a job of the same name. `vanish`: a job is gone halfway, and
+    nothing tells how it ended. `job_failure`: a job fails halfway. `node_failure`: the mean time between
+    two failures of one node (0 is never); its jobs fail with it, and it is back after `repair` seconds.
     """
 
     passing: Chance = 0.0
@@ -31,6 +34,10 @@ class Faults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     slow: Chance = 0.0
     slow_by: Seconds = 1.0
     unavailable: Chance = 0.0
+    lost_actions: Chance = 0.0
+    forgotten: Chance = 0.0
+    strangers: Chance = 0.0
+    vanish: Chance = 0.0
     job_failure: Chance = 0.0
     node_failure: Seconds = 0.0
     repair: Annotated[float, Meta(gt=0, le=1e9)] = 60.0

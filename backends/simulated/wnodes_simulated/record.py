@@ -29,6 +29,8 @@ class Line(msgspec.Struct, omit_defaults=True, frozen=True):
     slot: SlotRequest | None = None
     appears_at: float = 0.0
     walltime: int | None = None
+    forgotten: bool = False
+    stranger: bool = False
 
 
 class Record:

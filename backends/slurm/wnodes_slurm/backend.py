@@ -20,6 +20,7 @@ from wnodes_engine.backend import (
     BatchBackend,
     Capability,
     Endings,
+    Fate,
     Health,
     JobRef,
     JobState,
@@ -123,6 +124,10 @@ class SlurmBackend(BatchBackend):
     async def finished(self, cursor: str) -> Endings:
         """The endings since `cursor`, from slurmdbd, or from the controller where there is none."""
         return await self._history.finished(cursor)
+
+    async def look_again(self, refs: Sequence[JobRef]) -> Mapping[JobRef, Fate]:
+        """What the controller and accounting know together of jobs that are not listed."""
+        return await self._history.look_again([ref for ref in refs if _ID.fullmatch(ref.id)])
 
     async def _rows(self, argv: tuple[str, ...]) -> list[jobs.Row]:
         return await self._client.parsed(jobs.read, await self._client.ask(argv), self.name)

@@ -6,12 +6,12 @@ A cursor is the time from which to read, and how many endings this very backend 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
-from wnodes_engine.backend import ENDED, BackendUnavailable, Ending, Endings, JobRef
+from wnodes_engine.backend import ENDED, BackendUnavailable, Ending, Endings, Fate, JobRef
 
 from wnodes_slurm import accounting, commands, jobs
 from wnodes_slurm.client import AT_ONCE, Client, chunks
@@ -112,13 +112,40 @@ class History:
             or (each.ending.ref not in queued and final.get(each.ending.ref) == each.ending.ended_at)
         ]
 
+    async def look_again(self, refs: Sequence[JobRef]) -> Mapping[JobRef, Fate]:
+        """What the controller and accounting know together of jobs that are missing.
+
+        Without accounting nobody can say that a job has not run. Raises BackendUnavailable.
+        """
+        fates = dict.fromkeys(refs, Fate.UNKNOWN)
+        if not (await self._client.learn()).has_accounting:
+            return fates
+        ids = sorted({ref.id for ref in refs})
+        shown = {row.ref for row in (await self._client.rows(ids)).values()}
+        records = await self._records(ids)
+        for ref in refs:
+            own = [each for each in records if each.ending.ref == ref]
+            maybe = any(
+                each.unnamed and each.ending.ref.id == ref.id and each.submitted >= ref.submitted_at - _AHEAD
+                for each in records
+            )
+            if ref in shown or maybe or any(each.ending.state in ENDED for each in own):
+                continue  # it is there, or its end is told sooner or later
+            started = any(each.ending.started_at is not None for each in own)
+            fates[ref] = Fate.VANISHED if started else Fate.NEVER_STARTED
+        return fates
+
     async def _last_records(self, ids: list[str]) -> dict[JobRef, int]:
         """When each of these jobs has ended for the last time, by what accounting says of it now."""
+        records = await self._records(ids)
+        return {each.ending.ref: each.ending.ended_at for each in accounting.latest(records)}
+
+    async def _records(self, ids: list[str]) -> list[accounting.Record]:
         client, records = self._client, list[accounting.Record]()
         for some in chunks(ids, AT_ONCE):
             listing = await client.ask(commands.records(some))
             records += await client.parsed(accounting.read, listing, client.cluster)
-        return {each.ending.ref: each.ending.ended_at for each in accounting.latest(records)}
+        return records
 
     async def _shown(self) -> list[Ending]:
         """Without accounting, the controller's own memory of what has ended lately."""

@@ -1,7 +1,7 @@
-"""Submissions a second on a real Slurm, against bare commands in the same run: `python -m labs.slurm.rate`.
+"""Submissions a second on a real Slurm, by the driver and by bare commands: `python -m labs.slurm.rate`.
 
-Bare is `sbatch --hold` and `scontrol release` for each job, from a shell, eight at a time; ours is the driver's
-`submit`, eight at a time, with releases of what has been submitted meanwhile, as the daemon does it.
+Bare is `sbatch --hold` and `scontrol release` for each job, from a shell, eight at a time; ours is the
+driver's `submit`, eight at a time, with releases of what has been submitted meanwhile, as the daemon does it.
 """
 
 from __future__ import annotations
@@ -92,9 +92,8 @@ def main() -> int:
     for name, said in (("bare", "`sbatch --hold`, `scontrol release`"), ("ours", "the driver")):
         rate, each = JOBS / median(seconds[name]), 1000 * median(cpu[name]) / JOBS
         lines.append(f"| {said} | {rate:.0f} | {each:.1f} ms |")
-    lines.append(
-        f"\nTime against bare commands, median of {ROUNDS} rounds: {100 * median(ratios) - 100:+.0f} %."
-    )
+    change = 100 * median(ratios) - 100
+    lines.append(f"\nTime against bare commands, median of {ROUNDS} rounds: {change:+.0f} %.")
     sys.stdout.write("\n".join(lines) + "\n")
     return 0
 
