@@ -124,12 +124,8 @@ class History:
         shown = {row.ref for row in (await self._client.rows(ids)).values()}
         records = await self._records(ids)
         for ref in refs:
-            own = [each for each in records if each.ending.ref == ref]
-            maybe = any(
-                each.unnamed and each.ending.ref.id == ref.id and each.submitted >= ref.submitted_at - _AHEAD
-                for each in records
-            )
-            if ref in shown or maybe or any(each.ending.state in ENDED for each in own):
+            own = [each for each in records if _may_be(each, ref)]
+            if ref in shown or any(each.ending.state in ENDED for each in own):
                 continue  # it is there, or its end is told sooner or later
             started = any(each.ending.started_at is not None for each in own)
             fates[ref] = Fate.VANISHED if started else Fate.NEVER_STARTED
@@ -153,6 +149,13 @@ class History:
         listing = await client.ask(commands.listing())
         rows = await client.parsed(jobs.read, listing, client.cluster)
         return [ending for row in rows if (ending := accounting.from_row(row)) is not None]
+
+
+def _may_be(record: accounting.Record, ref: JobRef) -> bool:
+    """Whether a record is of this job. One whose name the controller has never told may well be."""
+    if record.unnamed and record.ending.ref.id == ref.id:
+        return abs(record.submitted - ref.submitted_at) <= _NAMED
+    return record.ending.ref == ref
 
 
 def _time(at: int) -> str:

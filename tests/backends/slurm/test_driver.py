@@ -14,6 +14,7 @@ from wnodes_engine.backend import (
     ActionOutcome,
     BackendUnavailable,
     Endings,
+    Fate,
     JobRef,
     JobState,
     NodeAction,
@@ -23,7 +24,9 @@ from wnodes_engine.backend import (
 from wnodes_engine.conformance.laws import LAWS, Found, Law, judge, statement
 from wnodes_engine.conformance.subject import Settings
 from wnodes_simulated.backend import SimulatedBackend
+from wnodes_slurm import accounting
 from wnodes_slurm.backend import SlurmBackend
+from wnodes_slurm.words import tag
 
 SETTINGS = Settings(user="ada", patience=5, pause=0.01)
 FARM = "nodes:\n  - {name: 'n[1-3]', cores: 8, memory: 8GiB}\n"
@@ -263,6 +266,45 @@ def test_history_is_read_a_day_at_a_time(tmp_path: Path) -> None:
     assert pages == 5
     starts = [word for command in lab.slurm.commands for word in command.argv if "starttime" in word]
     assert len(set(starts)) == 5
+
+
+@pytest.mark.parametrize(
+    ("record", "fate"),
+    [
+        (None, Fate.NEVER_STARTED),
+        ({"Start": "Unknown", "NodeList": "None assigned"}, Fate.NEVER_STARTED),
+        ({}, Fate.VANISHED),
+        ({"JobName": "allocation"}, Fate.VANISHED),
+        ({"JobName": "allocation", "Submit": 1_795_000_900}, Fate.NEVER_STARTED),
+        ({"JobName": "a strangers"}, Fate.NEVER_STARTED),
+        ({"State": "CANCELLED by 0", "End": 1_795_000_050}, Fate.UNKNOWN),
+    ],
+)
+def test_what_became_of_a_job_that_the_controller_has_lost(
+    tmp_path: Path, record: dict[str, object] | None, fate: Fate
+) -> None:
+    lab = Lab(tmp_path, Clock(), faults={"forgotten": 1.0})
+    ref = lab.taken()
+    if record is not None:
+        known = {"JobName": tag(ref.key, ref.submitted_at), "JobID": ref.id, "State": "PENDING"}
+        times = {"ExitCode": "0:0", "Submit": ref.submitted_at, "Start": 1_795_000_001, "End": "Unknown"}
+        lab.slurm.untold = [
+            dict.fromkeys(accounting.COLUMNS.names, "") | known | times | {"NodeList": "n1"} | record
+        ]
+    assert asyncio.run(lab.backend.look_again([ref])) == {ref: fate}
+
+
+def test_a_job_that_is_there_or_has_ended_was_not_lost(lab: Lab) -> None:
+    there, ended = lab.taken("there"), lab.taken("ended")
+    lab.act(Action.CANCEL, ended)
+    fates = asyncio.run(lab.backend.look_again([there, ended]))
+    assert fates == {there: Fate.UNKNOWN, ended: Fate.UNKNOWN}
+
+
+def test_without_accounting_nobody_knows_whether_a_lost_job_has_run(tmp_path: Path) -> None:
+    lab = Lab(tmp_path, Clock(), has_accounting=False, faults={"forgotten": 1.0})
+    ref = lab.taken()
+    assert asyncio.run(lab.backend.look_again([ref])) == {ref: Fate.UNKNOWN}
 
 
 def test_a_user_who_is_not_here_has_no_jobs_to_be_found(lab: Lab) -> None:

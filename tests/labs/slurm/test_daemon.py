@@ -1,0 +1,178 @@
+"""wnodesd on a real Slurm, while controller, daemon and strangers do their worst."""
+
+from __future__ import annotations
+
+import signal
+import sqlite3
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+import yaml
+from labs.slurm.cluster import Cluster
+from sites.running import Site, form
+from wnodes_daemon.client import ApiError, Client, Unreachable
+from wnodes_daemon.records import LIVE, State
+from wnodes_engine.wire import RequestForm
+
+POLICY = """
+policy lab "a lab"
+share work 100%
+assign work otherwise
+route job, vmjob, vm, pool to grid queue "grid" account "cloud"
+"""
+SETTLE = 25  # credentials live for 20 s here
+PATIENCE = 240.0
+
+
+def made(folder: Path, cluster: Cluster) -> Site:
+    """A site whose backend is the lab's cluster."""
+    site = Site(folder)
+    (folder / "little.policy").write_text(POLICY)
+    options = {
+        "submit_as": "uid",
+        "service_user": "nobody",
+        "min_uid": 2,
+        "conf": str(cluster.conf),
+        "workdir": "/tmp",
+        "output": "/dev/null",
+        "login": False,
+        "limit": 10,
+        "history": 3600,
+    }
+    written = {
+        "name": "lab",
+        "timezone": "UTC",
+        "policy": "little.policy",
+        "backends": {"grid": {"driver": "slurm", "options": options}},
+        "daemon": {"tick": 0.5, "settle": SETTLE},
+    }
+    site.file.write_text(yaml.safe_dump(written))
+    return site
+
+
+def job(cores: int = 1) -> RequestForm:
+    return form(user="games", group="games", cores=cores, memory=64, walltime=2)
+
+
+class Load:
+    """Somebody who hands requests in, and remembers which were answered for."""
+
+    def __init__(self, site: Site, pause: float) -> None:
+        self.answered: list[str] = []
+        self._site, self._pause = site, pause
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> Load:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        client = self._site.client()
+        while not self._done.wait(self._pause):
+            try:
+                items = client.submit_all([job(), job(2)])
+            except (Unreachable, ApiError):
+                continue
+            self.answered += [item.request.id for item in items if item.request is not None]
+
+
+def over(client: Client) -> bool:
+    try:
+        return not list(client.requests(state=",".join(LIVE)))
+    except (Unreachable, ApiError):
+        return False
+
+
+def starts(cluster: Cluster) -> Counter[str]:
+    """How often each job of ours was started, by accounting: a line for each start, by its name."""
+    shown = cluster.run(
+        "sacct", "-n", "-X", "-D", "-P", "-S", "now-1hours", "-u", "games", "-o", "JobName,Start,NodeList"
+    )
+    names: Counter[str] = Counter()
+    for line in shown.splitlines():
+        name, start, nodes = line.split("|")
+        if name.startswith("wn-") and start != "None" and not nodes.startswith("None"):
+            names[name] += 1
+    return names
+
+
+def finished(client: Client, cluster: Cluster, answered: list[str]) -> Counter[State]:
+    """All that was answered for is over; in which states."""
+    cluster.wait(PATIENCE, "the end of all requests", lambda: over(client))
+    views = {view.id: view for view in client.requests()}
+    assert set(answered) <= set(views)
+    return Counter(view.state for view in views.values())
+
+
+def test_requests_run_on_slurm_and_native_jobs_stay_their_owners(cluster: Cluster, tmp_path: Path) -> None:
+    native = cluster.native("-w", "g4", "-c16", user="man")
+    site = made(tmp_path, cluster)
+    client = site.start()
+    try:
+        ids = [view.request.id for view in client.submit_all([job(), job(3)]) if view.request]
+        assert finished(client, cluster, ids) == {State.DONE: 2}
+        assert [view.exit_status for view in client.requests()] == [0, 0]
+        assert cluster.run("squeue", "-h", "-j", native, "-o", "%T") == "RUNNING"
+        assert {node.name: node.up for node in client.nodes()} == dict.fromkeys(cluster.nodes, True)
+    finally:
+        site.end()
+
+
+def test_nothing_is_lost_and_nothing_runs_twice_through_kills_and_hangs(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    site = made(tmp_path, cluster)
+    client = site.start()
+    strangers: list[str] = []
+    try:
+        with Load(site, 0.4) as load:
+            for worst in ("hang", "kill", "daemon", "hang", "kill", "accounting"):
+                time.sleep(4)
+                names = cluster.run("squeue", "-h", "-u", "games", "-o", "%j").split()
+                strangers += [  # somebody names jobs like ours
+                    cluster.native(f"--job-name={name}", "--hold", user="man") for name in names[:2]
+                ]
+                if worst == "hang":
+                    with cluster.hung("slurmctld"):
+                        time.sleep(8)
+                elif worst == "kill":
+                    cluster.kill("slurmctld")
+                    time.sleep(2)
+                    cluster.start_controller()
+                elif worst == "accounting":
+                    cluster.kill("slurmdbd", signal.SIGTERM)
+                    time.sleep(5)
+                    cluster.start_accounting()
+                else:
+                    site.end(signal.SIGKILL)
+                    client = site.start()
+        states = finished(client, cluster, load.answered)
+        assert len(load.answered) > 60
+        # A job that the controller has lost while it ran has failed; all others are done.
+        assert set(states) <= {State.DONE, State.FAILED}
+        assert states[State.DONE] >= 0.9 * sum(states.values())
+        failed = [view for view in client.requests() if view.state is State.FAILED]
+        assert all("lost" in view.message or "node" in view.message for view in failed), failed
+        time.sleep(6)  # accounting lags
+        with sqlite3.connect(tmp_path / "wnodes.sqlite") as store:
+            request_of = dict(store.execute("SELECT key, request FROM dispatches"))
+        runs = Counter[int]()
+        for name, count in starts(cluster).items():
+            runs[request_of[name.split("-")[1]]] += count
+        assert {request: count for request, count in runs.items() if count > 1} == {}
+        alive = set(cluster.run("squeue", "-h", "-u", "man", "-o", "%i").split())
+        ended = set(strangers) - alive
+        lost = set(
+            cluster.run("sacct", "-n", "-X", "-D", "-P", "-u", "man", "-s", "CA", "-o", "JobID").split()
+        )
+        assert not ended & lost, "a stranger's job was cancelled"
+    finally:
+        if site.process is not None:
+            site.end()
