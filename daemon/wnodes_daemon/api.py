@@ -146,7 +146,7 @@ async def health(context: Context, _: Call) -> Response:
             policy_digest=service.policy.digest,
             now=views.time_of(service.now()),
             waiting=len(service.state.waiting),
-            running=len(service.state.running),
+            running=len(service.dispatches),
             nodes=len(service.nodes),
             nodes_up=sum(node.up for node in service.nodes.values()),
             store_error=service.broken,

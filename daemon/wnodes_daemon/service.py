@@ -24,6 +24,7 @@ from wnodes_engine.decision_log.recorded import Recorded
 from wnodes_engine.values import Decision, Node, Outcome, Request, ShareUse
 
 from wnodes_daemon.grouping import Busy, Grouped
+from wnodes_daemon.natives import Native, changed
 from wnodes_daemon.records import (
     LIVE,
     ORDER,
@@ -85,6 +86,7 @@ class Service:
         """Why the store cannot be written now; empty while it can."""
         self._store = store
         self._backends = backends
+        self._natives: dict[str, dict[str, Native]] = {}
         self._most_waiting = most_waiting
         self._clock = clock
         self._now = 0
@@ -264,6 +266,30 @@ class Service:
             self.work_to_do.set()
         return changed
 
+    def see_natives(self, backend: str, natives: Iterable[Native]) -> list[str]:
+        """Charge what users run past us to its shares; returns the ids of jobs that cannot be."""
+        known = self._natives.setdefault(backend, {})
+        gone, new = changed(known, natives)
+        for id_ in gone:
+            del known[id_]
+            if id_ in self.state.running:
+                self._book.finish(id_, self.now())
+        for native in new:
+            known[native.request.id] = native
+        if gone or new:
+            self.work_to_do.set()
+        return [native.request.id for native in new if not self._charge(native)]
+
+    def _charge(self, native: Native) -> bool:
+        for place in native.placement:
+            if place.node not in self.nodes:
+                return False
+        try:
+            self._book.start(native.request, native.placement, native.since, native=True)
+        except ValueError:
+            return False
+        return True
+
     # ---------------------------------------------------- restart, reload, close
 
     async def recover(self) -> None:
@@ -339,6 +365,8 @@ class Service:
                     continue
             if share != entry.share:  # the policy is another
                 self._move(entry, changes, share=share)
+        for native in (each for known in self._natives.values() for each in known.values()):
+            self._charge(native)
         return changes
 
     # ------------------------------------------------------------ inside commands

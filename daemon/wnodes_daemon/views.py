@@ -92,7 +92,7 @@ class SharesView(msgspec.Struct, frozen=True):
 
 
 class NodeView(msgspec.Struct, frozen=True):
-    """A worker node, and what our allocations hold of it; memory and disk in MiB."""
+    """A worker node, and what is held of it, by native jobs too; memory and disk in MiB."""
 
     name: str
     up: bool

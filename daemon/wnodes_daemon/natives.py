@@ -1,0 +1,57 @@
+"""Jobs that users submit to the batch system themselves: what the policy sees of them, and which are new."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+from wnodes_engine.backend import Job, JobState
+from wnodes_engine.values import Placement, Request
+
+
+class Native(msgspec.Struct, frozen=True):
+    """A native job as the policy sees it: a local job of its user and group that is where it is."""
+
+    request: Request
+    placement: tuple[Placement, ...]
+    since: int
+
+
+def native_of(backend: str, job: Job, now: int) -> Native | None:
+    """What a job holds, or None if it holds no cores: it pends, or is suspended.
+
+    On one node it is one part. On several it is as many parts of one core each as it has cores, for Slurm
+    and others spread a job as they like.
+    """
+    if not job.nodes or job.state in {JobState.SUSPENDED, JobState.HELD, JobState.PENDING}:
+        return None
+    placed = [(node, cores) for node, cores in job.nodes if cores > 0]
+    total = sum(cores for _, cores in placed)
+    if not total:
+        return None
+    alone = len(placed) == 1
+    count = 1 if alone else total
+    request = Request(
+        id=f"native:{backend}:{job.ref.id}:{job.ref.submitted_at}",
+        kind="job",
+        origin="local",
+        user=job.user,
+        group=job.group,
+        submitted=job.ref.submitted_at,
+        cores=total // count,
+        memory=job.memory // count,
+        gpus=job.gpus // count,
+        count=count,
+        walltime=job.walltime,
+        queue=job.queue or None,
+        account=job.account or None,
+    )
+    placement = tuple(Placement(node, 1 if alone else cores) for node, cores in placed)
+    return Native(request, placement, job.started_at if job.started_at is not None else now)
+
+
+def changed(known: Mapping[str, Native], shown: Iterable[Native]) -> tuple[list[str], list[Native]]:
+    """Which natives are gone or have changed, by id, and which are new or have."""
+    now = {native.request.id: native for native in shown}
+    gone = [id_ for id_, native in known.items() if now.get(id_) != native]
+    return gone, [native for id_, native in now.items() if known.get(id_) != native]

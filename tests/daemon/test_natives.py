@@ -1,0 +1,162 @@
+"""What users run past us is charged to its share, by the same rules, for as long as it holds cores."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from wnodes_daemon.natives import Native, changed, native_of
+from wnodes_daemon.records import Step
+from wnodes_daemon.service import Service
+from wnodes_daemon.store import Store
+from wnodes_engine.backend import Job, JobRef, JobState
+from wnodes_engine.check.policy import check_policy
+from wnodes_engine.compile import compile_policy
+from wnodes_engine.core.policy import CompiledPolicy
+from wnodes_engine.language.load import load_text
+from wnodes_engine.values import Node, Placement, Request
+
+POLICY = """
+policy shared "users submit natively, too"
+share lab 50%
+share rest 50%
+assign lab when group == "lab" or (has account and account == "lab")
+assign rest otherwise
+route job, vmjob, vm, pool to farm
+"""
+NODES = [Node(f"n{at}", 8, 32768) for at in range(4)]
+
+
+def policy(text: str = POLICY) -> CompiledPolicy:
+    checked, _ = check_policy(load_text(text, "shared.policy"))
+    assert checked is not None
+    return compile_policy(checked)
+
+
+def job(id_: str = "7", **fields: Any) -> Job:
+    given: dict[str, Any] = {"cores": 4, "memory": 400, "group": "lab", "nodes": (("n1", 4),)} | fields
+    return Job(JobRef("farm", id_, "", 900), JobState.RUNNING, "RUNNING", "eve", **given)
+
+
+def native(id_: str = "7", **fields: Any) -> Native:
+    made = native_of("farm", job(id_, **fields), 1000)
+    assert made is not None
+    return made
+
+
+def held(service: Service) -> dict[str, int]:
+    return {share.path: share.used["cores"] for share in service.shares()[1:]}
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Callable[[Callable[[Service], Awaitable[None]]], None]:
+    def run(work: Callable[[Service], Awaitable[None]]) -> None:
+        async def in_loop() -> None:
+            service = Service(policy(), NODES, Store(str(tmp_path / "s")), ("farm",), clock=lambda: 1000.0)
+            await service.recover()
+            await work(service)
+            await service.close()
+
+        asyncio.run(in_loop())
+
+    return run
+
+
+def test_a_job_on_one_node_is_one_part_and_on_several_as_many_as_it_has_cores() -> None:
+    alone = native(gpus=2, account="x", queue="q", started_at=950, walltime=60)
+    assert alone.placement == (Placement("n1", 1),)
+    asked = alone.request
+    assert (asked.cores, asked.memory, asked.gpus, asked.count, alone.since) == (4, 400, 2, 1, 950)
+    assert (asked.user, asked.group, asked.account, asked.queue, asked.walltime) == (
+        "eve",
+        "lab",
+        "x",
+        "q",
+        60,
+    )
+    wide = native(nodes=(("n1", 3), ("n2", 1)))
+    assert wide.placement == (Placement("n1", 3), Placement("n2", 1))
+    assert (wide.request.cores, wide.request.memory, wide.request.count) == (1, 100, 4)
+
+
+@pytest.mark.parametrize("state", [JobState.PENDING, JobState.HELD, JobState.SUSPENDED])
+def test_what_holds_no_cores_is_not_charged(state: JobState) -> None:
+    waiting = Job(JobRef("farm", "7", "", 900), state, "x", "eve", 4, 400, nodes=(("n1", 4),))
+    assert native_of("farm", waiting, 1000) is None
+    assert native_of("farm", job(nodes=()), 1000) is None
+
+
+def test_a_native_job_is_charged_to_its_share_until_it_is_gone(served: Any) -> None:
+    async def work(service: Service) -> None:
+        other = native("8", group="rest", cores=2, nodes=(("n2", 2),))
+        assert service.see_natives("farm", [native(), other]) == []
+        assert held(service) == {"lab": 4, "rest": 2}
+        service.see_natives("farm", [native()])
+        assert held(service) == {"lab": 4, "rest": 0}
+        service.see_natives("farm", [])
+        assert held(service) == {"lab": 0, "rest": 0}
+
+    served(work)
+
+
+def test_rules_see_the_account_of_a_native_job(served: Any) -> None:
+    async def work(service: Service) -> None:
+        service.see_natives("farm", [native(group="other", account="lab")])
+        assert held(service) == {"lab": 4, "rest": 0}
+
+    served(work)
+
+
+def test_a_native_job_that_moved_is_charged_where_it_is(served: Any) -> None:
+    async def work(service: Service) -> None:
+        service.see_natives("farm", [native()])
+        service.see_natives("farm", [native(nodes=(("n2", 4),))])
+        places = [allocation.where for allocation in service.state.running.values()]
+        assert len(places) == 1
+        assert held(service) == {"lab": 4, "rest": 0}
+
+    served(work)
+
+
+def test_a_job_that_cannot_be_charged_is_told_and_told_once(served: Any) -> None:
+    async def work(service: Service) -> None:
+        odd = native(nodes=(("nobody-knows", 4),))
+        assert service.see_natives("farm", [odd]) == [odd.request.id]
+        assert service.see_natives("farm", [odd]) == []
+        assert service.see_natives("farm", []) == []
+
+    served(work)
+
+
+def test_nothing_of_ours_is_put_where_native_jobs_are(served: Any) -> None:
+    async def work(service: Service) -> None:
+        service.see_natives("farm", [native(str(at), cores=8, nodes=((f"n{at}", 8),)) for at in range(3)])
+        await service.submit([Request("", "job", "local", "ada", "rest", 0, cores=8)])
+        [(dispatch, slot)] = await service.place()
+        assert slot.nodes == (("n3", 1),)
+        assert dispatch.step is Step.SUBMITTING
+
+    served(work)
+
+
+def test_native_jobs_stay_charged_through_a_reload_by_the_new_rules(served: Any) -> None:
+    async def work(service: Service) -> None:
+        service.see_natives("farm", [native()])
+        await service.reload(
+            policy(POLICY.replace("assign lab when", 'assign rest when user == "eve"\nassign lab when'))
+        )
+        assert held(service) == {"lab": 0, "rest": 4}
+        service.see_natives("farm", [])
+        assert held(service) == {"lab": 0, "rest": 0}
+
+    served(work)
+
+
+def test_only_what_has_changed_is_looked_at() -> None:
+    same, gone, moved = native("1"), native("2"), native("3")
+    known = {each.request.id: each for each in (same, gone, moved)}
+    again = native("3", nodes=(("n3", 4),))
+    assert changed(known, [same, again]) == ([gone.request.id, moved.request.id], [again])
