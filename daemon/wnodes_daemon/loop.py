@@ -17,6 +17,7 @@ from wnodes_engine.backend import (
     ActionOutcome,
     BackendUnavailable,
     BatchBackend,
+    Ending,
     Fate,
     Job,
     JobRef,
@@ -298,7 +299,9 @@ class Loop:
         for dispatch in lost:
             fate = fates.get(dispatch.ref) if dispatch.ref is not None else None
             said = {"request": dispatch.request, "key": dispatch.key, "backend": line.name}
-            if fate is Fate.NEVER_STARTED:
+            if isinstance(fate, Ending):
+                await self._service.end(fate)
+            elif fate is Fate.NEVER_STARTED:
                 _log.warning("the batch system has lost a job that had not started", extra=said)
                 await self._service.give_up(dispatch.key)
             elif fate is Fate.VANISHED:

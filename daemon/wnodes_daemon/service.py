@@ -220,6 +220,16 @@ class Service:
             self.work_to_do.set()
         return over
 
+    async def end(self, ending: Ending) -> None:
+        """Take in how one job has ended, which accounting does not tell by itself."""
+
+        def command(changes: Changes) -> None:
+            if self._is_ours(ending):
+                self._end(ending, changes)
+
+        await self._do(command)
+        self.work_to_do.set()
+
     async def refuse(self, key: str, message: str) -> None:
         """The batch system will not have it, or has lost it: the request has failed, or is taken back."""
 

@@ -320,10 +320,11 @@ class BatchBackend(ABC):
         made anew. Raises `BackendUnavailable`.
         """
 
-    async def look_again(self, refs: Sequence[JobRef]) -> Mapping[JobRef, Fate]:
+    async def look_again(self, refs: Sequence[JobRef]) -> Mapping[JobRef, Fate | Ending]:
         """What became of jobs that were not listed for long, and whose end was not told.
 
-        A controller that is killed may lose a job that it had taken. Raises `BackendUnavailable`.
+        A controller that is killed may lose a job that it had taken, or forget whose an ending was. Raises
+        `BackendUnavailable`.
         """
         return dict.fromkeys(refs, Fate.UNKNOWN)
 

@@ -15,6 +15,7 @@ from wnodes_engine.backend import (
     BackendUnavailable,
     BatchBackend,
     Capability,
+    Ending,
     Endings,
     Fate,
     Health,
@@ -128,7 +129,7 @@ class SimulatedBackend(BatchBackend):
         told = since + len(endings)
         return Endings(endings, f"{self._farm_id}:{told}", more=told < len(self._farm.endings))
 
-    async def look_again(self, refs: Sequence[JobRef]) -> Mapping[JobRef, Fate]:
+    async def look_again(self, refs: Sequence[JobRef]) -> Mapping[JobRef, Fate | Ending]:
         """What became of jobs that are not shown."""
         await self._query("jobs that are missing")
         return {ref: self._farm.fate(ref) for ref in refs}

@@ -19,6 +19,7 @@ from wnodes_engine.backend import (
     BackendUnavailable,
     BatchBackend,
     Capability,
+    Ending,
     Endings,
     Fate,
     Health,
@@ -125,7 +126,7 @@ class SlurmBackend(BatchBackend):
         """The endings since `cursor`, from slurmdbd, or from the controller where there is none."""
         return await self._history.finished(cursor)
 
-    async def look_again(self, refs: Sequence[JobRef]) -> Mapping[JobRef, Fate]:
+    async def look_again(self, refs: Sequence[JobRef]) -> Mapping[JobRef, Fate | Ending]:
         """What the controller and accounting know together of jobs that are not listed."""
         return await self._history.look_again([ref for ref in refs if _ID.fullmatch(ref.id)])
 

@@ -112,23 +112,20 @@ class History:
             or (each.ending.ref not in queued and final.get(each.ending.ref) == each.ending.ended_at)
         ]
 
-    async def look_again(self, refs: Sequence[JobRef]) -> Mapping[JobRef, Fate]:
+    async def look_again(self, refs: Sequence[JobRef]) -> Mapping[JobRef, Fate | Ending]:
         """What the controller and accounting know together of jobs that are missing.
 
         Without accounting nobody can say that a job has not run. Raises BackendUnavailable.
         """
-        fates = dict.fromkeys(refs, Fate.UNKNOWN)
+        fates: dict[JobRef, Fate | Ending] = dict.fromkeys(refs, Fate.UNKNOWN)
         if not (await self._client.learn()).has_accounting:
             return fates
         ids = sorted({ref.id for ref in refs})
         shown = {row.ref for row in (await self._client.rows(ids)).values()}
         records = await self._records(ids)
         for ref in refs:
-            own = [each for each in records if _may_be(each, ref)]
-            if ref in shown or any(each.ending.state in ENDED for each in own):
-                continue  # it is there, or its end is told sooner or later
-            started = any(each.ending.started_at is not None for each in own)
-            fates[ref] = Fate.VANISHED if started else Fate.NEVER_STARTED
+            if ref not in shown:
+                fates[ref] = _fate(ref, [each for each in records if _may_be(each, ref)])
         return fates
 
     async def _last_records(self, ids: list[str]) -> dict[JobRef, int]:
@@ -149,6 +146,17 @@ class History:
         listing = await client.ask(commands.listing())
         rows = await client.parsed(jobs.read, listing, client.cluster)
         return [ending for row in rows if (ending := accounting.from_row(row)) is not None]
+
+
+def _fate(ref: JobRef, records: Sequence[accounting.Record]) -> Fate | Ending:
+    """What the records that may be of a job say of it."""
+    over = [each for each in records if each.ending.state in ENDED]
+    if len(over) == 1 and over[0].unnamed:
+        return msgspec.structs.replace(over[0].ending, ref=ref)
+    if over:
+        return Fate.UNKNOWN  # its end is told sooner or later
+    started = any(each.ending.started_at is not None for each in records)
+    return Fate.VANISHED if started else Fate.NEVER_STARTED
 
 
 def _may_be(record: accounting.Record, ref: JobRef) -> bool:

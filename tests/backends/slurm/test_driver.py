@@ -13,6 +13,7 @@ from wnodes_engine.backend import (
     Action,
     ActionOutcome,
     BackendUnavailable,
+    Ending,
     Endings,
     Fate,
     JobRef,
@@ -292,6 +293,20 @@ def test_what_became_of_a_job_that_the_controller_has_lost(
             dict.fromkeys(accounting.COLUMNS.names, "") | known | times | {"NodeList": "n1"} | record
         ]
     assert asyncio.run(lab.backend.look_again([ref])) == {ref: fate}
+
+
+def test_an_ending_whose_name_the_controller_took_with_it_is_found_by_id_and_time(tmp_path: Path) -> None:
+    lab = Lab(tmp_path, Clock(), faults={"forgotten": 1.0})
+    ref = lab.taken()
+    cells = {"JobName": "allocation", "JobID": ref.id, "State": "FAILED", "ExitCode": "3:0", "NodeList": "n1"}
+    times = {"Submit": ref.submitted_at + 2, "Start": 1_795_000_003, "End": 1_795_000_009}
+    record = dict.fromkeys(accounting.COLUMNS.names, "") | cells | times
+    lab.slurm.untold = [record]
+    found = asyncio.run(lab.backend.look_again([ref]))[ref]
+    assert isinstance(found, Ending)
+    assert (found.ref, found.state, found.exit_status) == (ref, JobState.FAILED, 3)
+    lab.slurm.untold = [record, record | {"End": 1_795_000_019}]
+    assert asyncio.run(lab.backend.look_again([ref])) == {ref: Fate.UNKNOWN}
 
 
 def test_a_job_that_is_there_or_has_ended_was_not_lost(lab: Lab) -> None:
