@@ -19,6 +19,7 @@ from wnodes_slurm.options import Options
 
 _SLICE: Final = 86400  # seconds of history that are read at a time
 _AHEAD: Final = 3600  # seconds by which clocks may differ
+_SKEW: Final = 2  # seconds by which our clock and the controller's may differ
 _NAMED: Final = 120  # seconds after which accounting knows a job's name, if it ever does
 
 Identity = tuple[JobRef, int]
@@ -122,10 +123,10 @@ class History:
             return fates
         ids = sorted({ref.id for ref in refs})
         shown = {row.ref for row in (await self._client.rows(ids)).values()}
-        records = await self._records(ids)
+        records = _by_job(await self._records(ids), refs, int(self._options.limit))
         for ref in refs:
             if ref not in shown:
-                fates[ref] = _fate(ref, [each for each in records if _may_be(each, ref)])
+                fates[ref] = _fate(ref, records.get(ref, []))
         return fates
 
     async def _last_records(self, ids: list[str]) -> dict[JobRef, int]:
@@ -151,7 +152,7 @@ class History:
 def _fate(ref: JobRef, records: Sequence[accounting.Record]) -> Fate | Ending:
     """What the records that may be of a job say of it."""
     over = [each for each in records if each.ending.state in ENDED]
-    if len(over) == 1 and over[0].unnamed:
+    if len(over) == len(records) == 1 and over[0].unnamed:
         return msgspec.structs.replace(over[0].ending, ref=ref)
     if over:
         return Fate.UNKNOWN  # its end is told sooner or later
@@ -159,11 +160,28 @@ def _fate(ref: JobRef, records: Sequence[accounting.Record]) -> Fate | Ending:
     return Fate.VANISHED if started else Fate.NEVER_STARTED
 
 
-def _may_be(record: accounting.Record, ref: JobRef) -> bool:
-    """Whether a record is of this job. One whose name the controller has never told may well be."""
-    if record.unnamed and record.ending.ref.id == ref.id:
-        return abs(record.submitted - ref.submitted_at) <= _NAMED
-    return record.ending.ref == ref
+def _by_job(
+    records: Iterable[accounting.Record], refs: Iterable[JobRef], limit: int
+) -> dict[JobRef, list[accounting.Record]]:
+    """The records of each job. Those whose name the controller has never told go by their id and time.
+
+    A job is taken in no earlier than it was submitted, and no later than sbatch has answered, within `limit`
+    seconds; of several jobs with one id the last that was submitted before the record is meant.
+    """
+    known: dict[JobRef, list[accounting.Record]] = {ref: [] for ref in refs}
+    for record in records:
+        ref: JobRef | None = record.ending.ref
+        if record.unnamed:
+            delays = {
+                record.submitted - each.submitted_at: each
+                for each in known
+                if each.id == record.ending.ref.id
+            }
+            likely = [delay for delay in delays if -_SKEW <= delay <= limit + _SKEW]
+            ref = delays[min(likely)] if likely else None
+        if ref in known:
+            known[ref].append(record)
+    return known
 
 
 def _time(at: int) -> str:

@@ -309,6 +309,26 @@ def test_an_ending_whose_name_the_controller_took_with_it_is_found_by_id_and_tim
     assert asyncio.run(lab.backend.look_again([ref])) == {ref: Fate.UNKNOWN}
 
 
+def test_two_lost_jobs_of_one_id_are_told_apart_by_when_they_were_submitted(tmp_path: Path) -> None:
+    clock = Clock()
+    lab = Lab(tmp_path, clock, faults={"forgotten": 1.0})
+    first = lab.taken("first")
+    clock.now += 25
+    second = lab.taken("second")
+    assert first.id == second.id
+    cells = {"JobName": "allocation", "JobID": first.id, "ExitCode": "0:0", "NodeList": "n1"}
+    early = {"Submit": first.submitted_at + 3, "Start": 1_795_000_004, "End": 1_795_000_006}
+    late = {"Submit": second.submitted_at, "Start": 1_795_000_026, "End": 1_795_000_028}
+    blank = dict.fromkeys(accounting.COLUMNS.names, "") | cells
+    lab.slurm.untold = [
+        blank | early | {"State": "COMPLETED"},
+        blank | late | {"State": "FAILED", "ExitCode": "1:0"},
+    ]
+    found = asyncio.run(lab.backend.look_again([first, second]))
+    ends = {ref: each.ended_at for ref, each in found.items() if isinstance(each, Ending)}
+    assert ends == {first: 1_795_000_006, second: 1_795_000_028}
+
+
 def test_a_job_that_is_there_or_has_ended_was_not_lost(lab: Lab) -> None:
     there, ended = lab.taken("there"), lab.taken("ended")
     lab.act(Action.CANCEL, ended)

@@ -22,8 +22,8 @@ from pathlib import Path
 from labs.slurm import settings
 
 PORT = int(os.environ.get("WNODES_SLURM_PORT", "31400"))
-PROGRAMS = ("slurmctld", "slurmd", "slurmdbd", "munged", "mariadbd", "mariadb-install-db", "sacct", "runuser")
-PACKAGES = ("slurm-wlm", "slurmdbd", "slurm-wlm-mysql-plugin", "munge", "mariadb-server")
+PROGRAMS = ("slurmctld", "slurmd", "slurmdbd", "munged", "mariadbd", "mariadb-install-db", "sacct", "sudo")
+PACKAGES = ("slurm-wlm", "slurmdbd", "slurm-wlm-mysql-plugin", "munge", "mariadb-server", "sudo")
 
 
 def missing() -> str:
@@ -159,19 +159,20 @@ class Cluster:
 
     def clear(self) -> None:
         """Cancel all jobs and take all nodes back."""
-        for node in self.nodes:
-            if node not in self.processes:
-                self.start_node(node)
-        for state in ("undrain", "resume"):
-            subprocess.run(
-                ("scontrol", "update", f"nodename={','.join(self.nodes)}", f"state={state}"),
-                env=self.environment,
-                capture_output=True,
-            )
+        self.mend_nodes()
         for user in settings.USERS:
             self.run("scancel", f"--user={user}")
         self.wait(60, "an empty queue", lambda: not self.run("squeue", "-h", "-o", "%i"))
         self.wait(60, "nodes that take work", lambda: self._idle() >= len(self.nodes))
+
+    def mend_nodes(self) -> None:
+        """Start what was killed, and take back what Slurm has drained, as after two jobs of one id."""
+        for node in self.nodes:
+            if node not in self.processes:
+                self.start_node(node)
+        for state in ("undrain", "resume"):
+            argv = ("scontrol", "update", f"nodename={','.join(self.nodes)}", f"state={state}")
+            subprocess.run(argv, env=self.environment, capture_output=True)
 
     @staticmethod
     def wait(seconds: float, what: str, holds: Callable[[], object]) -> None:

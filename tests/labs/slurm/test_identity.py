@@ -22,7 +22,7 @@ def told(cluster: Cluster, **options: Any) -> str:
     return out.read_text()
 
 
-@pytest.mark.parametrize("means", ["uid", "runuser"])
+@pytest.mark.parametrize("means", ["uid", "runuser", "sudo"])
 def test_a_job_runs_as_its_user_with_nothing_of_the_daemons_environment(
     cluster: Cluster, means: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from labs.slurm.cluster import Cluster
-from labs.slurm.driving import do, driver, job, run
+from labs.slurm.driving import act, do, driver, job, run
 from labs.slurm.settings import NO_ACCOUNTING
-from wnodes_engine.backend import Capability, Job, JobState
+from wnodes_engine.backend import Action, Capability, Job, JobState
+from wnodes_slurm.backend import SlurmBackend
 
 
 def shown(cluster: Cluster, id_: str, state: JobState = JobState.RUNNING) -> Job:
@@ -69,6 +70,25 @@ def test_gpus_are_given_and_shown(cluster: Cluster) -> None:
     assert (nodes["g1"].gpus, nodes["g2"].gpus) == (2, 0)
     assert {"ssd", "partition:grid", "partition:short"} <= nodes["g1"].properties
     assert (nodes["g2"].cores, nodes["g2"].memory) == (16, 64000)
+
+
+def test_a_reserved_node_is_for_those_who_have_the_reservation(cluster: Cluster) -> None:
+    said = ("ReservationName=ours", "StartTime=now", "Duration=60", "Users=games", "Nodes=g4")
+    cluster.run("scontrol", "create", "reservation", *said)
+    try:
+        inside, outside = driver(cluster, reservation="ours"), driver(cluster)
+        cluster.wait(30, "a reserved node", lambda: "g4" not in up(outside))
+        assert up(inside) == {"g1", "g2", "g3", "g4"}
+        ref = run(cluster, inside, nodes=(("g4", 1),))
+        act(inside, Action.CANCEL, ref)
+        cluster.wait(30, "the end of a job", lambda: job(inside, ref) is None)
+    finally:
+        cluster.run("scontrol", "delete", "reservation=ours")
+
+
+def up(backend: SlurmBackend) -> set[str]:
+    """The nodes that take work."""
+    return {node.name for node in do(backend.snapshot()).nodes if node.up}
 
 
 def test_what_the_cluster_can_do_is_learned_from_it(cluster: Cluster) -> None:
