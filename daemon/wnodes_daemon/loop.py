@@ -19,7 +19,6 @@ from wnodes_engine.backend import (
     BatchBackend,
     Ending,
     Fate,
-    Job,
     JobRef,
     SlotRequest,
     Snapshot,
@@ -28,7 +27,7 @@ from wnodes_engine.backend import (
 from wnodes_engine.values import Node
 
 from wnodes_daemon.grouping import Busy, Grouped
-from wnodes_daemon.natives import native_of
+from wnodes_daemon.natives import natives_in
 from wnodes_daemon.reconcile import Plan, compare
 from wnodes_daemon.records import Dispatch, Step
 from wnodes_daemon.service import Service
@@ -231,12 +230,7 @@ class Loop:
         await self._take_in_endings(line)
         for node in service.see_nodes(snapshot.nodes):
             _log.info("a node has changed", extra={"node": node.name, "up": node.up})
-        natives = [
-            native
-            for job in snapshot.jobs
-            if not self._is_ours(line, job)
-            and (native := native_of(line.name, job, service.now())) is not None
-        ]
+        natives = natives_in(snapshot, line.backend, service.dispatches, service.now())
         for id_ in service.see_natives(line.name, natives):
             _log.warning("a native job cannot be charged", extra={"backend": line.name, "job": id_})
         dispatches = [service.dispatches[key] for key in recorded if key in service.dispatches]
@@ -254,10 +248,6 @@ class Loop:
             runs_as=line.backend.runs_as,
         )
         await self._follow(line, plan)
-
-    def _is_ours(self, line: Line, job: Job) -> bool:
-        dispatch = self._service.dispatches.get(job.ref.key) if job.ref.key else None
-        return dispatch is not None and job.user == line.backend.runs_as(dispatch.user)
 
     async def _take_in_endings(self, line: Line) -> None:
         cursor = await self._service.cursor(line.name)

@@ -20,7 +20,7 @@ from typing import Final
 
 import uvicorn
 from wnodes_engine import __version__
-from wnodes_engine.backend import BackendUnavailable, BatchBackend
+from wnodes_engine.backend import BackendUnavailable, BatchBackend, Snapshot
 from wnodes_engine.commands.inputs import complain, read_policy
 from wnodes_engine.core.policy import CompiledPolicy
 from wnodes_engine.decision_log.log import Log
@@ -28,7 +28,6 @@ from wnodes_engine.documents import DocumentError
 from wnodes_engine.drivers import DriverError, load_backends
 from wnodes_engine.findings import Finding
 from wnodes_engine.site import Site, load_site
-from wnodes_engine.values import Node
 from wnodes_engine.wire import Known
 
 from wnodes_daemon import listen, logs
@@ -38,6 +37,7 @@ from wnodes_daemon.connections import bounded, most_connections
 from wnodes_daemon.decision_log import DecisionLog, DecisionLogError
 from wnodes_daemon.grouping import Busy
 from wnodes_daemon.loop import Line, Loop
+from wnodes_daemon.natives import natives_in
 from wnodes_daemon.service import Service
 from wnodes_daemon.slots import unserved
 from wnodes_daemon.store import Store, StoreError, StoreUnavailable
@@ -173,11 +173,11 @@ class _Running:
     async def _serve(self) -> None:
         try:
             try:
-                nodes = await self._first_look()
+                looks = await self._first_look()
             except BaseException:
                 self._parts.store.close()
                 raise
-            await self._work(nodes)
+            await self._work(looks)
         finally:
             for line in self._lines.values():
                 await line.backend.close()
@@ -186,12 +186,12 @@ class _Running:
                 await asyncio.to_thread(self._parts.decisions.close)
             _log.info("ended")
 
-    async def _work(self, nodes: Sequence[Node]) -> None:
+    async def _work(self, looks: Mapping[str, Snapshot]) -> None:
         parts, daemon = self._parts, self._site.daemon
         decisions = parts.decisions
         service = Service(
             parts.policy,
-            nodes,
+            {node.name: node for look in looks.values() for node in look.nodes}.values(),
             parts.store,
             tuple(self._lines),
             most_waiting=daemon.limits.waiting,
@@ -215,6 +215,9 @@ class _Running:
         )
         try:
             await service.recover()
+            for name, look in looks.items():
+                backend = self._lines[name].backend
+                service.see_natives(name, natives_in(look, backend, service.dispatches, service.now()))
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._begin_reload, service)
             _log.info(
                 "serving",
@@ -241,22 +244,21 @@ class _Running:
             await work.close()
             await service.close()
 
-    async def _first_look(self) -> list[Node]:
-        """The nodes of all backends: without them nothing can be decided, so this is waited for."""
-        nodes: dict[str, Node] = {}
+    async def _first_look(self) -> dict[str, Snapshot]:
+        """What all backends show: without it nothing can be decided, so this is waited for."""
+        looks: dict[str, Snapshot] = {}
         for line in self._lines.values():
             pause = 0.5
             while True:
                 try:
-                    snapshot = await line.snapshot(int(time.time()))
+                    looks[line.name] = await line.snapshot(int(time.time()))
                 except BackendUnavailable as error:
                     line.complain(error)
                     await asyncio.sleep(pause)
                     pause = min(2 * pause, _LONGEST_PAUSE)
                 else:
-                    nodes |= {node.name: node for node in snapshot.nodes}
                     break
-        return list(nodes.values())
+        return looks
 
     def _begin_reload(self, service: Service) -> None:
         task = asyncio.create_task(self._reload(service))

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 import msgspec
-from wnodes_engine.backend import Job, JobState
+from wnodes_engine.backend import BatchBackend, Job, JobState, Snapshot
 from wnodes_engine.values import Placement, Request
+
+from wnodes_daemon.records import Dispatch
 
 
 class Native(msgspec.Struct, frozen=True):
@@ -15,6 +17,19 @@ class Native(msgspec.Struct, frozen=True):
     request: Request
     placement: tuple[Placement, ...]
     since: int
+
+
+def natives_in(
+    snapshot: Snapshot, backend: BatchBackend, dispatches: Mapping[str, Dispatch], now: int
+) -> list[Native]:
+    """What is not of ours, by key and user, and holds cores."""
+
+    def is_ours(job: Job) -> bool:
+        dispatch = dispatches.get(job.ref.key) if job.ref.key else None
+        return dispatch is not None and job.user == backend.runs_as(dispatch.user)
+
+    shown = (native_of(backend.name, job, now) for job in snapshot.jobs if not is_ours(job))
+    return [native for native in shown if native is not None]
 
 
 def native_of(backend: str, job: Job, now: int) -> Native | None:

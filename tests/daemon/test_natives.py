@@ -8,16 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sites.running import Site, form, until
 from wnodes_daemon.natives import Native, changed, native_of
-from wnodes_daemon.records import Step
+from wnodes_daemon.records import State, Step
 from wnodes_daemon.service import Service
 from wnodes_daemon.store import Store
-from wnodes_engine.backend import Job, JobRef, JobState
+from wnodes_engine.backend import Job, JobRef, JobState, SlotRequest
 from wnodes_engine.check.policy import check_policy
 from wnodes_engine.compile import compile_policy
 from wnodes_engine.core.policy import CompiledPolicy
 from wnodes_engine.language.load import load_text
 from wnodes_engine.values import Node, Placement, Request
+from wnodes_simulated.backend import SimulatedBackend
 
 POLICY = """
 policy shared "users submit natively, too"
@@ -153,6 +155,24 @@ def test_native_jobs_stay_charged_through_a_reload_by_the_new_rules(served: Any)
         assert held(service) == {"lab": 0, "rest": 0}
 
     served(work)
+
+
+def test_a_daemon_charges_what_ran_before_it_came_from_the_first_moment_on(site: Site) -> None:
+    options = {"farm": str(site.folder / "farm.yaml"), "record": str(site.folder / "farm.record")}
+    farm = SimulatedBackend("farm", options)
+    slot = SlotRequest("past", "mine", "eve", cores=8, memory=0, nodes=(("wn01", 1),), held=False)
+
+    async def submitted() -> None:
+        assert isinstance(await farm.submit(slot), JobRef)
+        await farm.close()
+
+    asyncio.run(submitted())
+    client = site.start()
+    assert {share.path: share.used["cores"] for share in client.shares()}["local"] == 8
+    view = client.submit(form(user="ada", cores=8, walltime="unlimited"))
+    until(lambda: client.show(view.id).state is State.RUNNING)
+    assert client.show(view.id).attempts[0].nodes[0].node != "wn01"
+    assert {node.name: node.used_cores for node in client.nodes()}["wn01"] == 8
 
 
 def test_only_what_has_changed_is_looked_at() -> None:
