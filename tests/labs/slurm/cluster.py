@@ -170,9 +170,11 @@ class Cluster:
         for node in self.nodes:
             if node not in self.processes:
                 self.start_node(node)
-        for state in ("undrain", "resume"):
-            argv = ("scontrol", "update", f"nodename={','.join(self.nodes)}", f"state={state}")
-            subprocess.run(argv, env=self.environment, capture_output=True)
+        for node, state in self._states().items():
+            if "drain" in state or "down" in state:  # others would not respond for a while
+                for action in ("undrain", "resume"):
+                    argv = ("scontrol", "update", f"nodename={node}", f"state={action}")
+                    subprocess.run(argv, env=self.environment, capture_output=True)
 
     @staticmethod
     def wait(seconds: float, what: str, holds: Callable[[], object]) -> None:
@@ -256,13 +258,13 @@ class Cluster:
         self.run("sacctmgr", "-i", "load", str(file))
 
     def _idle(self) -> int:
-        shown = subprocess.run(
-            ("sinfo", "-h", "-N", "-p", "grid", "-t", "idle", "-o", "%N"),
-            env=self.environment,
-            capture_output=True,
-            text=True,
-        )
-        return len(set(shown.stdout.split()))
+        return sum(state == "idle" for state in self._states().values())
+
+    def _states(self) -> dict[str, str]:
+        """What sinfo calls the state of each node; a `*` after it is one that does not respond."""
+        argv = ("sinfo", "-h", "-N", "-p", "grid", "-o", "%N %T")
+        shown = subprocess.run(argv, env=self.environment, capture_output=True, text=True)
+        return dict(line.split() for line in shown.stdout.splitlines())
 
     def left(self) -> list[int]:
         """Processes of jobs and steps of this cluster, by their environment."""
