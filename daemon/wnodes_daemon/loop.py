@@ -226,11 +226,12 @@ class Loop:
             for dispatch in service.dispatches.values()
             if dispatch.backend == line.name and dispatch.key not in line.in_hand
         ]
+        before = dict(service.dispatches)
         snapshot = await line.snapshot(service.now())
         await self._take_in_endings(line)
         for node in service.see_nodes(snapshot.nodes):
             _log.info("a node has changed", extra={"node": node.name, "up": node.up})
-        natives = natives_in(snapshot, line.backend, service.dispatches, service.now())
+        natives = natives_in(snapshot, line.backend, before | service.dispatches, service.now())
         for id_ in service.see_natives(line.name, natives):
             _log.warning("a native job cannot be charged", extra={"backend": line.name, "job": id_})
         dispatches = [service.dispatches[key] for key in recorded if key in service.dispatches]

@@ -22,10 +22,18 @@ class Native(msgspec.Struct, frozen=True):
 def natives_in(
     snapshot: Snapshot, backend: BatchBackend, dispatches: Mapping[str, Dispatch], now: int
 ) -> list[Native]:
-    """What is not of ours, by key and user, and holds cores."""
+    """What is not of ours, by key and user, and holds cores.
+
+    `dispatches` are those of before the snapshot too: what has ended since then was ours, and so was what is
+    still on its way out.
+    """
 
     def is_ours(job: Job) -> bool:
-        dispatch = dispatches.get(job.ref.key) if job.ref.key else None
+        if not job.ref.key:
+            return False
+        if job.state is JobState.ENDING:
+            return True
+        dispatch = dispatches.get(job.ref.key)
         return dispatch is not None and job.user == backend.runs_as(dispatch.user)
 
     shown = (native_of(backend.name, job, now) for job in snapshot.jobs if not is_ours(job))

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 from sites.running import Site, form, until
-from wnodes_daemon.natives import Native, changed, native_of
-from wnodes_daemon.records import State, Step
+from wnodes_daemon.natives import Native, changed, native_of, natives_in
+from wnodes_daemon.records import Dispatch, State, Step
 from wnodes_daemon.service import Service
 from wnodes_daemon.store import Store
-from wnodes_engine.backend import Job, JobRef, JobState, SlotRequest
+from wnodes_engine.backend import Job, JobRef, JobState, SlotRequest, Snapshot
 from wnodes_engine.check.policy import check_policy
 from wnodes_engine.compile import compile_policy
 from wnodes_engine.core.policy import CompiledPolicy
@@ -155,6 +155,27 @@ def test_native_jobs_stay_charged_through_a_reload_by_the_new_rules(served: Any)
         assert held(service) == {"lab": 0, "rest": 0}
 
     served(work)
+
+
+@pytest.mark.parametrize(
+    ("key", "user", "state", "is_native"),
+    [
+        ("", "ada", JobState.RUNNING, True),
+        ("k", "ada", JobState.RUNNING, False),
+        ("k", "eve", JobState.RUNNING, True),
+        ("other", "ada", JobState.RUNNING, True),
+        ("other", "ada", JobState.ENDING, False),
+        ("", "ada", JobState.ENDING, True),
+    ],
+)
+def test_what_is_native_goes_by_key_and_user(
+    key: str, user: str, state: JobState, is_native: bool, tmp_path: Path
+) -> None:
+    (tmp_path / "farm.yaml").write_text("nodes:\n  - {name: n1, cores: 8, memory: 8GiB}\n")
+    farm = SimulatedBackend("farm", {"farm": str(tmp_path / "farm.yaml")})
+    shown = Job(JobRef("farm", "7", key, 900), state, "x", user, 4, 400, nodes=(("n1", 4),))
+    ours = {"k": Dispatch("k", 1, "farm", (), 900, user="ada")}
+    assert bool(natives_in(Snapshot((), (shown,), 1000), farm, ours, 1000)) is is_native
 
 
 def test_a_daemon_charges_what_ran_before_it_came_from_the_first_moment_on(site: Site) -> None:
