@@ -30,7 +30,8 @@ from wnodes_engine.backend import (
 from wnodes_engine.documents import DocumentError
 from wnodes_engine.state_file import load_farm
 
-from wnodes_simulated.farm import Farm, FarmJob
+from wnodes_simulated.farm import Farm
+from wnodes_simulated.job import FarmJob
 from wnodes_simulated.options import read_options
 from wnodes_simulated.record import Line, Record
 

@@ -7,7 +7,6 @@ length and each node's failures are drawn from the seed and their own number.
 from __future__ import annotations
 
 import heapq
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from random import Random
@@ -27,6 +26,7 @@ from wnodes_engine.backend import (
 )
 from wnodes_engine.values import Node
 
+from wnodes_simulated.job import FarmJob, ending_of, read_script
 from wnodes_simulated.options import Options
 
 _DONE: Final = ActionOutcome(Verdict.DONE)
@@ -34,31 +34,8 @@ _NO_SUCH_JOB: Final = ActionOutcome(
     Verdict.CONFLICT, "there is no such job: another id, key or time of submission"
 )
 _KILLED: Final = 271
-_SCRIPT: Final = re.compile(r"\s*(?:#![^\n]*\n\s*)?(?:sleep ([0-9]{1,9})\s*)?(?:exit ([0-9]{1,3})\s*)?")
-
 Tell = Callable[[str, float, str], None]
 """Hears what happened (`start`, `end`, `down`, `back`), when, and to which job's key or which node."""
-
-
-@dataclass(slots=True, eq=False)
-class FarmJob:
-    """One job; `length` is what it runs for, `limit` what it may, in seconds of the wall clock."""
-
-    number: int
-    ref: JobRef
-    slot: SlotRequest
-    length: float
-    limit: float
-    walltime: int | None
-    status: int
-    vanishes: bool
-    state: JobState
-    ran: float = 0.0
-    running_since: float = 0.0
-    started_at: int | None = None
-    nodes: tuple[tuple[str, int], ...] = ()
-    reason: str = ""
-    stint: int = 0  # an end that was due in an earlier stint is void
 
 
 @dataclass(slots=True)
@@ -169,7 +146,7 @@ class Farm:
         draw = Random(f"{options.seed} job {number}")  # noqa: S311 - a simulation has to be repeatable
         least, most = options.runs
         fraction, fails = least + (most - least) * draw.random(), draw.random() < options.faults.job_failure
-        length, status = _read(slot.script)
+        length, status = read_script(slot.script)
         if length is None:
             length = options.unlimited if slot.walltime is None else slot.walltime * fraction
         limit = float("inf") if slot.walltime is None else slot.walltime / options.speed
@@ -295,7 +272,7 @@ class Farm:
         if job.vanishes and state is not JobState.CANCELLED:
             self._vanished.add(job.ref)
             return
-        self.endings.append(_ending(job, status, int(at)))
+        self.endings.append(ending_of(job, status, int(at)))
         self._tell("end", at, job.ref.key)
 
     def _forget(self, job: FarmJob) -> None:
@@ -383,30 +360,6 @@ class Farm:
         return found
 
 
-def _ending(job: FarmJob, status: int | None, at: int) -> Ending:
-    slot = job.slot
-    return Ending(
-        ref=job.ref,
-        state=job.state,
-        started_at=job.started_at,
-        ended_at=at,
-        exit_status=status,
-        nodes=_cores(job),
-        native_state=job.state.upper(),
-        user=slot.user,
-        account=slot.account or "",
-        queue=slot.queue or "",
-        cores=slot.cores * slot.count,
-        memory=slot.memory * slot.count,
-        gpus=slot.gpus * slot.count,
-        cpu_seconds=int(job.ran) * slot.cores * slot.count,
-    )
-
-
-def _cores(job: FarmJob) -> tuple[tuple[str, int], ...]:
-    return tuple((node, parts * job.slot.cores) for node, parts in job.nodes)
-
-
 def _whole(node: Node) -> list[int]:
     return [node.cores, node.memory, node.gpus, node.disk]
 
@@ -414,11 +367,3 @@ def _whole(node: Node) -> list[int]:
 def _parts(slot: SlotRequest, free: list[int]) -> int:
     asked = zip((slot.cores, slot.memory, slot.gpus, slot.disk), free, strict=True)
     return max(0, min((have // ask for ask, have in asked if ask), default=slot.count))
-
-
-def _read(script: str) -> tuple[float | None, int]:
-    """The seconds and exit status that a script of `sleep N` and `exit M` says; None, 0 for all others."""
-    matched = _SCRIPT.fullmatch(script)
-    if not script or matched is None:
-        return None, 0
-    return float(matched[1] or 0), int(matched[2] or 0)

@@ -25,7 +25,7 @@ from wnodes_engine.backend import (
 )
 from wnodes_engine.values import Node
 from wnodes_simulated.backend import SimulatedBackend
-from wnodes_simulated.farm import FarmJob
+from wnodes_simulated.job import FarmJob
 from wnodes_slurm import accounting, jobs
 from wnodes_slurm.columns import Columns
 
