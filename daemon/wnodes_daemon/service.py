@@ -13,6 +13,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from operator import itemgetter
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -361,12 +362,19 @@ class Service:
         self.given_up = {dispatch.key: dispatch for dispatch in given_up}
         self.entries = {entry.id: entry for entry in entries}
         self._next_id = max(self._next_id, last_id + 1)
+        begun: list[tuple[int, Entry | Native]] = [
+            (self._since(entry), entry) for entry in entries if entry.id in self.dispatch_of
+        ]
+        begun += [(each.since, each) for known in self._natives.values() for each in known.values()]
+        for since, one in sorted(begun, key=itemgetter(0)):  # the core's time does not go back
+            if isinstance(one, Native):
+                self._charge(one)
+                continue
+            dispatch = self.dispatches[self.dispatch_of[one.id]]
+            self._book.start(one.request, dispatch.placement, since)
         for entry in entries:
-            if (key := self.dispatch_of.get(entry.id)) is not None:
-                dispatch = self.dispatches[key]
-                since = dispatch.created if dispatch.started is None else dispatch.started
-                allocation = self._book.start(entry.request, dispatch.placement, since)
-                share: str | None = allocation.share
+            if entry.id in self.dispatch_of:
+                share: str | None = self.state.running[entry.request.id].share
             else:
                 decision = self._book.submit(entry.request, now)
                 share = decision.share
@@ -375,9 +383,12 @@ class Service:
                     continue
             if share != entry.share:  # the policy is another
                 self._move(entry, changes, share=share)
-        for native in (each for known in self._natives.values() for each in known.values()):
-            self._charge(native)
         return changes
+
+    def _since(self, entry: Entry) -> int:
+        """Since when a request that was dispatched has held its nodes."""
+        dispatch = self.dispatches[self.dispatch_of[entry.id]]
+        return dispatch.created if dispatch.started is None else dispatch.started
 
     # ------------------------------------------------------------ inside commands
 

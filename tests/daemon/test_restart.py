@@ -13,7 +13,7 @@ import pytest
 from sites.running import PATIENCE, Site, form, until
 from wnodes_daemon.client import ApiError, Client, Unreachable
 from wnodes_daemon.main import main
-from wnodes_daemon.records import State
+from wnodes_daemon.records import LIVE, State
 
 FAULTS: dict[str, Any] = {
     "lost": 0.1,
@@ -82,6 +82,7 @@ def test_nothing_is_lost_and_nothing_started_twice_through_many_kills(site: Site
     assert len(load.answered) >= 8 * 15
 
     until(lambda: _over(client))
+    until(lambda: not any(view.state in LIVE for view in client.requests()))  # the store follows the memory
     states = {view.id: view.state for view in client.requests()}
     assert set(load.answered) <= set(states)
     assert set(states.values()) == {State.DONE}
