@@ -1,0 +1,152 @@
+"""How TORQUE and PBS write things: memory, durations, times, slots on hosts, what is asked for."""
+
+from __future__ import annotations
+
+import re
+from calendar import timegm
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+
+class Unreadable(Exception):  # noqa: N818 - it says what a listing is
+    """A listing is not of the form that was asked for: the whole of it is worth nothing."""
+
+
+Cores = tuple[tuple[str, int], ...]
+
+
+class Size(msgspec.Struct, frozen=True):
+    """What a job asks for or holds; memory in MiB."""
+
+    cores: int = 0
+    memory: int = 0
+    gpus: int = 0
+
+
+_SIZE: Final = re.compile(r"([0-9]{1,20})(?:([kmgtp]?)([bw])?)?", re.ASCII | re.IGNORECASE)
+_BYTES: Final = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}
+_WORD: Final = 8  # bytes
+_MONTHS: Final = {"Jan": 1, "Feb": 2, "Mar": 3, "Apr": 4, "May": 5, "Jun": 6} | {
+    "Jul": 7,
+    "Aug": 8,
+    "Sep": 9,
+    "Oct": 10,
+    "Nov": 11,
+    "Dec": 12,
+}
+_SLOTS: Final = re.compile(r"([0-9]{1,9})(?:-([0-9]{1,9}))?")
+_MOST_SLOTS: Final = 1_000_000
+_CHUNK: Final = re.compile(r"[()]")
+
+
+def mib(text: str) -> int:
+    """`24683656kb`, `100mb`, `2gw` or `1048576` (bytes) in MiB, rounded up; 0 for what is no size.
+
+    A word (`w`) is of 8 bytes, as on every machine that these systems run on.
+    """
+    matched = _SIZE.fullmatch(text)
+    if matched is None:
+        return 0
+    number, scale, unit = matched.groups()
+    size = int(number) * _BYTES[(scale or "").lower()] * (_WORD if (unit or "").lower() == "w" else 1)
+    return -(-size // (1 << 20))
+
+
+def seconds(text: str) -> int | None:
+    """`100:00:00`, `2:00:00:00` (days first), `05:00` or `12722` in seconds; None for all else."""
+    parts = text.partition(".")[0].split(":")
+    if not 1 <= len(parts) <= 4 or not all(part.isascii() and part.isdigit() for part in parts):
+        return None
+    if any(len(part) > 12 for part in parts):
+        return None
+    total = 0
+    for part, factor in zip(reversed(parts), (1, 60, 3600, 86400), strict=False):
+        total += int(part) * factor
+    return total
+
+
+def moment(text: str) -> int | None:
+    """Seconds since the epoch, of `1795400510` or of `Mon Nov 23 02:35:12 2026`, which is in UTC for us."""
+    if text.isascii() and text.isdigit() and len(text) < 13:
+        return int(text) or None
+    parts = text.split()
+    if len(parts) != 5 or parts[1] not in _MONTHS:
+        return None
+    clock = parts[3].split(":")
+    if len(clock) != 3 or not all(part.isascii() and part.isdigit() for part in (*clock, parts[2], parts[4])):
+        return None
+    hour, minute, second = (int(part) for part in clock)
+    day, year = int(parts[2]), int(parts[4])
+    if hour > 23 or minute > 59 or second > 60 or not 1 <= day <= 31 or not 1970 <= year <= 9999:
+        return None
+    return timegm((year, _MONTHS[parts[1]], day, hour, minute, second, 0, 1, 0)) or None
+
+
+def number(text: str) -> int:
+    """A count; 0 for what is none."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
+
+
+def slots(text: str) -> int:
+    """How many slots `3`, `0-2` or `0,4-5` are. Raises Unreadable."""
+    total = 0
+    for part in text.split(","):
+        matched = _SLOTS.fullmatch(part)
+        if matched is None:
+            raise Unreadable(f"{text[:80]!r} are no slots of a host")
+        first, last = int(matched[1]), int(matched[2] or matched[1])
+        if not 0 <= last - first < _MOST_SLOTS:
+            raise Unreadable(f"{text[:80]!r} are no slots of a host")
+        total += last - first + 1
+    return total
+
+
+def exec_host(text: str) -> Cores:
+    """The cores on each host of `tq1/2-3+tq2/0-1`, `n/0+n/1` or `pbsn1/3*2+pbsn2/2*2`. Raises Unreadable."""
+    if not text:
+        return ()
+    held: dict[str, int] = {}
+    for part in text.split("+"):
+        host, slash, at = part.rpartition("/")
+        if not slash or not host:
+            raise Unreadable(f"{part[:80]!r} is no host with slots")
+        first, star, many = at.partition("*")
+        cores = number(many) if star and many.isdigit() else slots(at)
+        if star and not (first.isdigit() and many.isdigit()):
+            raise Unreadable(f"{part[:80]!r} is no host with slots")
+        held[host] = held.get(host, 0) + cores
+    return tuple(held.items())
+
+
+def exec_vnode(text: str) -> Cores:
+    """The cores on each vnode of `(a:ncpus=2:mem=9kb)+(b:ncpus=1+c:ncpus=1)`. Raises Unreadable."""
+    held: dict[str, int] = {}
+    for part in _CHUNK.sub("", text).split("+") if text else ():
+        vnode, *resources = part.split(":")
+        if not vnode:
+            raise Unreadable(f"{text[:80]!r} are no vnodes")
+        held.setdefault(vnode, 0)
+        for resource in resources:
+            name, _, value = resource.partition("=")
+            if name == "ncpus":
+                held[vnode] += number(value)
+    return tuple((vnode, cores) for vnode, cores in held.items() if cores)
+
+
+def node_spec(text: str) -> Size:
+    """What `2:ppn=4:gpus=1+tq3:ppn=2#shared` asks for; a part that is no number is one node, by its name."""
+    cores = gpus = 0
+    for part in text.partition("#")[0].split("+"):
+        first, *words = part.split(":")
+        count = number(first) if first.isdigit() else 1
+        said = dict(word.partition("=")[::2] for word in words)
+        cores += count * (number(said.get("ppn", "1")) or 1)
+        gpus += count * number(said.get("gpus", "0"))
+    return Size(cores, 0, gpus)
+
+
+def total(cores: Iterable[tuple[str, int]]) -> int:
+    """The cores of all nodes together."""
+    return sum(each for _, each in cores)
