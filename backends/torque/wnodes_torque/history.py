@@ -225,7 +225,10 @@ class History:
         return msgspec.structs.replace(read, since=min(read.since, now))
 
     def _told_now(self, endings: Iterable[Ending], old: Cursor, new: Cursor, now: int, more: bool) -> Endings:
-        fresh = self._telling.fresh(endings, old.mark, old.told)
-        self._telling.forget(now - _KEPT)
-        cursor = msgspec.structs.replace(new, mark=self._telling.mark, told=self._telling.count)
+        telling = self._telling
+        fresh = telling.fresh(endings, old.mark, old.told)
+        telling.forget(now - _KEPT)
+        known = old.told if old.mark == telling.mark else 0
+        told = known if more else telling.count  # what was told of later pages, was not by this cursor
+        cursor = msgspec.structs.replace(new, mark=telling.mark, told=told)
         return Endings(tuple(fresh), str(cursor), more)

@@ -12,7 +12,7 @@ from typing import IO, Final, cast
 import msgspec
 
 MOST: Final = 8 << 20
-"""Bytes that are read at a time."""
+"""Bytes that are read at a time, unless somebody says another number."""
 
 _DAY: Final = re.compile(r"([0-9]{8})(?:[.-][A-Za-z0-9._-]*)?")
 _CHECKED: Final = 64  # bytes before a position that tell whether it is still the same file
@@ -42,7 +42,7 @@ def readable(folder: Path) -> bool:
         return False
 
 
-def read(folder: Path, position: Position, most: int = MOST) -> Page:
+def read(folder: Path, position: Position, most: int | None = None) -> Page:
     """The lines after a position; one without a day begins with the oldest file. Raises OSError.
 
     A file that is shorter than it was, or another one, is read again from its beginning. A line that has no
@@ -51,7 +51,7 @@ def read(folder: Path, position: Position, most: int = MOST) -> Page:
     files = _files(folder)
     days = [day for day in files if day >= position.day]
     lines: list[str] = []
-    left = most
+    left = MOST if most is None else most
     for at, day in enumerate(days):
         is_last = at == len(days) - 1
         start = position if day == position.day else Position(day)
