@@ -7,7 +7,7 @@ Some values are users' own words, and TORQUE puts them there as they are, blanks
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Iterator
 from datetime import datetime, tzinfo
 from typing import Final
 
@@ -31,10 +31,11 @@ from wnodes_torque.words import (
     total,
 )
 
+STARTED: Final = "S"
 ENDED: Final = "E"
 DELETED: Final = "D"
 ABORTED: Final = "A"
-_TOLD: Final = frozenset({ENDED, DELETED, ABORTED})
+TOLD: Final = frozenset({ENDED, DELETED, ABORTED})
 _LINE: Final = re.compile(r"([0-9/]{10} [0-9:]{8});([^;]);([^;]*);(.*)", re.DOTALL)
 _QUOTED: Final = re.compile(r'([^\s=]+)=("(?:[^"\\]|\\.)*"|\S*)')
 _ONCE: Final = frozenset(
@@ -73,7 +74,7 @@ def read(lines: Iterable[str], cluster: str, zone: tzinfo | None) -> Told:
             unread += 1
             continue
         when, kind, id_, text = matched.groups()
-        if kind not in _TOLD or not JOB.fullmatch(id_):
+        if kind not in TOLD or not JOB.fullmatch(id_):
             continue
         try:
             if kind != ENDED:
@@ -83,6 +84,14 @@ def read(lines: Iterable[str], cluster: str, zone: tzinfo | None) -> Told:
         except (Unreadable, ValueError, OverflowError):
             unread += 1
     return Told(tuple(endings), tuple(deletions), unread)
+
+
+def kinds(lines: Iterable[str], ids: Container[str]) -> Iterator[tuple[str, str]]:
+    """Which kinds of records lines have of these jobs."""
+    for line in lines:
+        matched = _LINE.fullmatch(line)
+        if matched is not None and matched[3] in ids:
+            yield matched[3], matched[2]
 
 
 def _ending(cluster: str, id_: str, text: str) -> Ending:
@@ -118,21 +127,16 @@ def _ending(cluster: str, id_: str, text: str) -> Ending:
 
 def _fields(text: str) -> tuple[dict[str, str], bool]:
     """What is said, and whether each thing that matters is said once only."""
-    pairs: Iterable[tuple[str, str]]
     if '="' in text:  # PBS puts values with blanks into quotes
-        pairs = ((name, _unquoted(value)) for name, value in _QUOTED.findall(text))
+        pairs = [[name, _unquoted(value)] for name, value in _QUOTED.findall(text)]
     else:
-        split = (word.partition("=") for word in text.split(" "))
-        pairs = ((name, value) for name, equals, value in split if equals)
-    said: dict[str, str] = {}
-    is_plain = True
-    for name, value in pairs:
-        if name in said and name in _ONCE:
-            is_plain = False
-            if name in _FIRST:
-                continue
-        said[name] = value
-    return said, is_plain
+        pairs = [word.split("=", 1) for word in text.split(" ") if "=" in word]
+    said = dict(pairs)
+    if len(said) == len(pairs):
+        return said, True
+    names = [name for name, _ in pairs if name in _ONCE]
+    said |= {name: value for name, value in reversed(pairs) if name in _FIRST}
+    return said, len(names) == len(set(names))
 
 
 def _unquoted(value: str) -> str:

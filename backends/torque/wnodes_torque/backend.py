@@ -20,7 +20,9 @@ from wnodes_engine.backend import (
     BackendUnavailable,
     BatchBackend,
     Capability,
+    Ending,
     Endings,
+    Fate,
     Health,
     JobRef,
     JobState,
@@ -129,6 +131,10 @@ class TorqueBackend(BatchBackend):
     async def finished(self, cursor: str) -> Endings:
         """The endings since `cursor`, from the accounting log, or from qstat where there is none."""
         return await self._history.finished(cursor)
+
+    async def look_again(self, refs: Sequence[JobRef]) -> Mapping[JobRef, Fate | Ending]:
+        """What the server and its accounting log know together of jobs that are not listed."""
+        return await self._history.look_again([ref for ref in refs if commands.JOB.fullmatch(ref.id)])
 
     async def _look(self) -> Seen:
         self._seen = await self._client.nodes()

@@ -7,7 +7,7 @@ qstat, or from the last time that it was seen; its end is told once the server d
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from itertools import islice
 from pathlib import Path
@@ -21,6 +21,7 @@ from wnodes_engine.backend import (
     BackendUnavailable,
     Ending,
     Endings,
+    Fate,
     JobRef,
     JobState,
     SlotRequest,
@@ -123,6 +124,33 @@ class History:
         kept = dict(islice(reversed(waiting.items()), _MOST_WAITING))
         endings = [each for each in endings if each.ended_at >= cursor.since]
         return self._told_now(endings, cursor, Cursor(cursor.since, "", 0, position, kept), now, page.more)
+
+    async def look_again(self, refs: Sequence[JobRef]) -> Mapping[JobRef, Fate | Ending]:
+        """What the server and its log know together of jobs that are missing.
+
+        Without a log nobody can say that a job has not run. Raises BackendUnavailable.
+        """
+        fates: dict[JobRef, Fate | Ending] = dict.fromkeys(refs, Fate.UNKNOWN)
+        folder = await self.folder()
+        if folder is None or not refs:
+            return fates
+        shown = await self._client.rows(ref.id for ref in refs)
+        missing = [ref for ref in refs if ref.id not in shown]
+        seen: dict[str, set[str]] = {ref.id: set() for ref in missing}
+        position, more, any_lines = self._first(min(ref.submitted_at for ref in refs)), bool(missing), False
+        while more:
+            page = await self._page(folder, position)
+            position, more = page.position, page.more
+            any_lines = any_lines or bool(page.lines)
+            for id_, kind in await asyncio.to_thread(
+                lambda page: list(accounting.kinds(page.lines, seen)), page
+            ):
+                seen[id_].add(kind)
+        for ref in missing if any_lines else ():
+            if seen[ref.id].isdisjoint(accounting.TOLD):  # else its end is told sooner or later
+                started = accounting.STARTED in seen[ref.id]
+                fates[ref] = Fate.VANISHED if started else Fate.NEVER_STARTED
+        return fates
 
     # ------------------------------------------------------------ from the log
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -96,8 +97,8 @@ class ServerListing(msgspec.Struct, frozen=True, gc=False, rename={"server": "Se
 
 def jobs(listing: bytes, cluster: str) -> list[Row]:
     """The jobs of a listing. Raises Unreadable."""
-    when = remembered(lambda said: moment(_text(said)))
-    return [_row(cluster, id_, job, when) for id_, job in _read(listing, JobListing).jobs.items()]
+    asked: Callable[[tuple[Said, Said, Said]], Size] = remembered(_asked)
+    return [_row(cluster, id_, job, asked) for id_, job in _read(listing, JobListing).jobs.items()]
 
 
 def nodes(listing: bytes) -> Seen:
@@ -143,30 +144,26 @@ def settings(listing: bytes) -> dict[str, str]:
     return {**said, "timestamp": _text(read.timestamp), "pbs_version": _text(read.pbs_version)}
 
 
-def _row(cluster: str, id_: str, job: ShownJob, when: Any) -> Row:
+def _row(cluster: str, id_: str, job: ShownJob, asked: Callable[[tuple[Said, Said, Said]], Size]) -> Row:
     resources, used = job.asked, job.resources_used
     project = _text(job.project)
     over = _text(job.job_state) in {"F", "X"}
     placed = exec_vnode(_text(job.exec_vnode)) or exec_host(_text(job.exec_host))
-    ended = when(job.obittime) or when(job.history_timestamp) or when(job.mtime) if over else None
+    ended = _when(job.obittime) or _when(job.history_timestamp) or _when(job.mtime) if over else None
     return row(
         cluster,
         id_,
         name=_text(job.name),
-        created=when(job.ctime),
+        created=_when(job.ctime),
         native=_text(job.job_state),
         substate=_text(job.substate),
         user=_text(job.euser) or _text(job.owner).partition("@")[0],
         group=_text(job.egroup),
         account=_text(job.account) or (project if project != _NO_PROJECT else ""),
         queue=_text(job.queue),
-        asked=Size(
-            number(_text(resources.get("ncpus"))),
-            mib(_text(resources.get("mem"))),
-            number(_text(resources.get("ngpus"))),
-        ),
+        asked=asked((resources.get("ncpus"), resources.get("mem"), resources.get("ngpus"))),
         walltime=seconds(_text(resources.get("walltime"))),
-        started_at=when(job.stime),
+        started_at=_when(job.stime),
         ended_at=ended,
         nodes=placed,
         holds=_text(job.holds),
@@ -176,6 +173,15 @@ def _row(cluster: str, id_: str, job: ShownJob, when: Any) -> Row:
         cpu_seconds=seconds(_text(used.get("cput"))) if used else None,
         memory_used=mib(_text(used.get("mem"))) or None if used else None,
     )
+
+
+def _asked(said: tuple[Said, Said, Said]) -> Size:
+    cores, memory, gpus = said
+    return Size(number(_text(cores)), mib(_text(memory)), number(_text(gpus)))
+
+
+def _when(said: Said) -> int | None:
+    return moment(_text(said))
 
 
 def _text(said: Any) -> str:

@@ -30,6 +30,11 @@ from wnodes_torque.words import (
 )
 
 _BETWEEN: Final = re.compile(rb"(?:\s|<\?xml[^<>]*\?>|</?Data>)*")
+_ELEMENT: Final = re.compile(rb"<([A-Za-z_]+)>([^<]*)")
+_OF_JOB: Final = re.compile(
+    rb"<(Job_Id|Job_Name|Job_Owner|ctime|job_state|substate|euser|egroup|Account_Name|queue|start_time"
+    rb"|comp_time|exec_host|Hold_Types|comment|start_count|exit_status|cput|mem)>([^<]*)"
+)
 _PHYSICAL: Final = re.compile(r"(?:^|,)physmem=([^,]*)")
 _DISK: Final = re.compile(r"(?:^|,)size=[^,:]*:([^,]*)")
 
@@ -38,38 +43,40 @@ def jobs(listing: bytes, cluster: str) -> list[Row]:
     """The jobs of `qstat -x`. Raises Unreadable."""
     text: Callable[[bytes], str] = remembered(_text)
     asked: Callable[[bytes], Size] = remembered(_asked)
-    limit: Callable[[bytes], int | None] = remembered(lambda field: seconds(text(field)))
+    limit: Callable[[bytes], int | None] = remembered(_limit)
     rows: list[Row] = []
     for job in _records(listing, b"Job"):
-        resources = _part(job, b"Resource_List")
-        used = _part(job, b"resources_used")
-        id_ = _of(job, b"Job_Id")
-        if not id_:
+        before, _, rest = job.partition(b"<Resource_List>")
+        resources, _, after = rest.partition(b"</Resource_List>")
+        said = dict(_OF_JOB.findall(before))  # what it has used is in here too
+        said.update(_OF_JOB.findall(after))
+        get = said.get
+        if not (id_ := get(b"Job_Id")):
             raise Unreadable("a job of qstat has no id")
-        status = _of(job, b"exit_status")
+        status = get(b"exit_status")
         rows.append(
             row(
                 cluster,
                 _text(id_),
-                name=_text(_of(job, b"Job_Name")),
-                created=moment(_text(_of(job, b"ctime"))),
-                native=text(_of(job, b"job_state")),
-                substate=text(_of(job, b"substate")),
-                user=text(_of(job, b"euser") or _of(job, b"Job_Owner").partition(b"@")[0]),
-                group=text(_of(job, b"egroup")),
-                account=text(_of(job, b"Account_Name")),
-                queue=text(_of(job, b"queue")),
+                name=_text(get(b"Job_Name", b"")),
+                created=moment(_text(get(b"ctime", b""))),
+                native=text(get(b"job_state", b"")),
+                substate=text(get(b"substate", b"")),
+                user=text(get(b"euser") or get(b"Job_Owner", b"").partition(b"@")[0]),
+                group=text(get(b"egroup", b"")),
+                account=text(get(b"Account_Name", b"")),
+                queue=text(get(b"queue", b"")),
                 asked=asked(resources),
-                walltime=limit(_of(resources, b"walltime")),
-                started_at=moment(_text(_of(job, b"start_time"))),
-                ended_at=moment(_text(_of(job, b"comp_time"))),
-                nodes=exec_host(_text(_of(job, b"exec_host"))),
-                holds=text(_of(job, b"Hold_Types")),
-                reason=text(_of(job, b"comment")),
-                starts=number(text(_of(job, b"start_count"))),
+                walltime=limit(resources),
+                started_at=moment(_text(get(b"start_time", b""))),
+                ended_at=moment(_text(get(b"comp_time", b""))),
+                nodes=exec_host(_text(get(b"exec_host", b""))),
+                holds=text(get(b"Hold_Types", b"")),
+                reason=text(get(b"comment", b"")),
+                starts=number(text(get(b"start_count", b""))),
                 exit_status=_signed(text(status)) if status else None,
-                cpu_seconds=seconds(_text(_of(used, b"cput"))) if used else None,
-                memory_used=mib(_text(_of(used, b"mem"))) or None if used else None,
+                cpu_seconds=seconds(_text(get(b"cput", b""))),
+                memory_used=mib(_text(get(b"mem", b""))) or None,
             )
         )
     return rows
@@ -82,27 +89,28 @@ def nodes(listing: bytes) -> Seen:
     notes: dict[str, str] = {}
     offline: set[str] = set()
     for shown in _records(listing, b"Node"):
-        name, state = _text(_of(shown, b"name")), _text(_of(shown, b"state"))
+        said = {name: _text(value) for name, value in _ELEMENT.findall(shown)}
+        name, state = said.get(b"name", ""), said.get(b"state", "")
         if not name:
             raise Unreadable("a node of pbsnodes has no name")
-        status = _text(_of(shown, b"status"))
+        status = said.get(b"status", "")
         physical, disk = _PHYSICAL.search(status), _DISK.search(status)
-        properties = _text(_of(shown, b"properties"))
+        properties = said.get(b"properties", "")
         found.append(
             Node(
                 name=name,
-                cores=number(_text(_of(shown, b"np"))),
+                cores=number(said.get(b"np", "")),
                 memory=mib(physical[1]) if physical else 0,
-                gpus=number(_text(_of(shown, b"gpus"))),
+                gpus=number(said.get(b"gpus", "")),
                 disk=mib(disk[1]) if disk else 0,
                 properties=frozenset(word for word in properties.split(",") if word),
-                up=takes_work(state, _text(_of(shown, b"power_state")) or "Running"),
+                up=takes_work(state, said.get(b"power_state", "") or "Running"),
             )
         )
-        taken[name] = _taken(_text(_of(shown, b"jobs")))
+        taken[name] = _taken(said.get(b"jobs", ""))
         if is_offline(state):
             offline.add(name)
-        if note := _text(_of(shown, b"note")):
+        if note := said.get(b"note", ""):
             notes[name] = note
     return Seen(tuple(found), taken, frozenset(offline), notes)
 
@@ -145,21 +153,6 @@ def _nothing_between(listing: bytes, start: int, end: int, tag: bytes) -> None:
         )
 
 
-def _of(record: bytes, tag: bytes) -> bytes:
-    """The value of a tag; empty where it is not."""
-    start = record.find(b"<%b>" % tag)
-    if start < 0:
-        return b""
-    start += len(tag) + 2
-    return record[start : record.find(b"<", start)]
-
-
-def _part(record: bytes, tag: bytes) -> bytes:
-    """All that is between a tag and its end."""
-    start = record.find(b"<%b>" % tag)
-    return record[start + len(tag) + 2 : record.find(b"</%b>" % tag, start)] if start >= 0 else b""
-
-
 def _text(field: bytes) -> str:
     return unescape(text) if "&" in (text := field.decode("utf-8", "replace")) else text
 
@@ -171,11 +164,16 @@ def _signed(text: str) -> int | None:
 
 def _asked(resources: bytes) -> Size:
     """What a list of resources asks for: `mem` of the whole job, or `pmem` of each of its processes."""
-    spec = node_spec(_text(_of(resources, b"nodes"))) if b"<nodes>" in resources else Size()
-    named = (number(_text(_of(resources, name))) for name in (b"procs", b"ncpus"))
+    said = {name: _text(value) for name, value in _ELEMENT.findall(resources)}
+    spec = node_spec(said[b"nodes"]) if b"nodes" in said else Size()
+    named = (number(said.get(name, "")) for name in (b"procs", b"ncpus"))
     cores = spec.cores or next((many for many in named if many), 1)
-    memory = mib(_text(_of(resources, b"mem"))) or mib(_text(_of(resources, b"pmem"))) * cores
-    return Size(cores, memory, spec.gpus or number(_text(_of(resources, b"gpus"))))
+    memory = mib(said.get(b"mem", "")) or mib(said.get(b"pmem", "")) * cores
+    return Size(cores, memory, spec.gpus or number(said.get(b"gpus", "")))
+
+
+def _limit(resources: bytes) -> int | None:
+    return seconds(_text(dict(_ELEMENT.findall(resources)).get(b"walltime", b"")))
 
 
 def _taken(listed: str) -> int:

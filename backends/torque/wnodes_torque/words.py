@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from calendar import timegm
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -56,14 +57,16 @@ def mib(text: str) -> int:
 
 def seconds(text: str) -> int | None:
     """`100:00:00`, `2:00:00:00` (days first), `05:00` or `12722` in seconds; None for all else."""
-    parts = text.partition(".")[0].split(":")
-    if not 1 <= len(parts) <= 4 or not all(part.isascii() and part.isdigit() for part in parts):
-        return None
-    if any(len(part) > 12 for part in parts):
+    text = text.partition(".")[0]
+    parts = text.split(":")
+    if len(parts) > 4 or len(text) > 24 or not text.isascii() or not text.replace(":", "").isdigit():
         return None
     total = 0
-    for part, factor in zip(reversed(parts), (1, 60, 3600, 86400), strict=False):
-        total += int(part) * factor
+    try:
+        for part, factor in zip(reversed(parts), (1, 60, 3600, 86400), strict=False):
+            total += int(part) * factor
+    except ValueError:  # nothing between two colons
+        return None
     return total
 
 
@@ -71,17 +74,22 @@ def moment(text: str) -> int | None:
     """Seconds since the epoch, of `1795400510` or of `Mon Nov 23 02:35:12 2026`, which is in UTC for us."""
     if text.isascii() and text.isdigit() and len(text) < 13:
         return int(text) or None
+    if len(text) != 24 or (midnight := _midnight(text[3:11] + text[19:])) is None:
+        return None
+    clock = seconds(text[11:19])
+    return midnight + clock if clock is not None and clock <= 86400 else None
+
+
+@lru_cache(maxsize=4096)
+def _midnight(text: str) -> int | None:
+    """When the day ` Nov 23  2026` began in UTC."""
     parts = text.split()
-    if len(parts) != 5 or parts[1] not in _MONTHS:
+    if len(parts) != 3 or parts[0] not in _MONTHS:
         return None
-    clock = parts[3].split(":")
-    if len(clock) != 3 or not all(part.isascii() and part.isdigit() for part in (*clock, parts[2], parts[4])):
+    day, year = number(parts[1]), number(parts[2])
+    if not 1 <= day <= 31 or not 1971 <= year <= 9999:
         return None
-    hour, minute, second = (int(part) for part in clock)
-    day, year = int(parts[2]), int(parts[4])
-    if hour > 23 or minute > 59 or second > 60 or not 1 <= day <= 31 or not 1970 <= year <= 9999:
-        return None
-    return timegm((year, _MONTHS[parts[1]], day, hour, minute, second, 0, 1, 0)) or None
+    return timegm((year, _MONTHS[parts[0]], day, 0, 0, 0, 0, 1, 0))
 
 
 def number(text: str) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from backends.torque.test_driver import Clock, Lab
-from wnodes_engine.backend import Action, BackendUnavailable, Ending, JobRef, JobState
+from wnodes_engine.backend import Action, BackendUnavailable, Ending, Fate, JobRef, JobState
 from wnodes_torque.options import Dialect
 
 
@@ -212,6 +212,34 @@ def test_nobody_ends_a_job_of_ours_by_writing_its_end_into_the_log(lab: Lab) -> 
     assert lab.backend._history.doubtful == 1
     ill = {health.check: health for health in asyncio.run(lab.backend.doctor()) if not health.well}
     assert "told the end of a job of ours that is alive" in ill["accounting log"].found
+
+
+@pytest.mark.parametrize(
+    ("kinds", "fate"),
+    [
+        ("Q", Fate.NEVER_STARTED),
+        ("", Fate.NEVER_STARTED),
+        ("QS", Fate.VANISHED),
+        ("QSR", Fate.VANISHED),
+        ("QSE", Fate.UNKNOWN),
+        ("QD", Fate.UNKNOWN),
+    ],
+)
+def test_what_became_of_a_job_that_the_server_has_lost_its_log_tells(
+    lab: Lab, kinds: str, fate: Fate
+) -> None:
+    there = lab.taken("there")
+    lost = JobRef("grid", "77.srv", "lost", int(lab.clock.now))
+    for kind in kinds:
+        lab.stub._line(kind, lost.id, "")
+    fates = asyncio.run(lab.backend.look_again([there, lost]))
+    assert fates == {there: Fate.UNKNOWN, lost: fate}
+
+
+def test_without_a_log_nobody_knows_whether_a_lost_job_has_run(tmp_path: Path) -> None:
+    lab = Lab(tmp_path, Dialect.TORQUE, Clock(), has_log=False)
+    lost = JobRef("grid", "77.srv", "lost", int(lab.clock.now))
+    assert asyncio.run(lab.backend.look_again([lost])) == {lost: Fate.UNKNOWN}
 
 
 def test_a_log_that_cannot_be_read_is_an_error_and_the_doctor_says_so(lab: Lab) -> None:
