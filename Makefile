@@ -14,7 +14,7 @@ MEASURE = PYTHONHASHSEED=0 PYTHONPATH=tests $(BIN)/python -m
 keep    = @mkdir -p .benchmarks; { $(MEASURE) bench.machine; echo; $(MEASURE) $(2); } \
               | tee .benchmarks/.$(1)$(if $(3),,; mv .benchmarks/.$(1) .benchmarks/$(1))
 
-.PHONY: demo test lint types check lab-slurm batch slurm-rate bench bench-gate bench-expected figures kueue growth curves profile \
+.PHONY: demo test lint types check lab-slurm batch batch-torque slurm-rate bench bench-gate bench-expected figures kueue growth curves profile \
         performance document clean
 
 demo: $(READY)          ## run the main job: a policy, a daemon, thousands of requests, decisions
@@ -37,6 +37,9 @@ lab-slurm: $(READY)     ## drive a real Slurm of several nodes; installs Debian'
 
 batch: $(READY)         ## measure the drivers of batch systems with 10,000 nodes and 100,000 jobs
 	$(call keep,batch.md,bench.batch)
+
+batch-torque: $(READY)  ## the same for TORQUE and OpenPBS
+	$(call keep,batch_torque.md,bench.batch_torque)
 
 slurm-rate: $(READY)    ## submit to a real Slurm, by the driver and by bare commands
 	$(call keep,rate.md,labs.slurm.rate)
@@ -68,7 +71,7 @@ curves: $(CURVES)       ## draw what `make bench growth` has measured into docs/
 profile: $(READY)       ## sample where the time goes
 	$(call keep,profile.md,bench.hotspots)
 
-performance: bench batch kueue growth curves profile figures document  ## all that docs/performance.md shows
+performance: bench batch batch-torque kueue growth curves profile figures document  ## all that docs/performance.md shows
 
 document: $(READY)      ## paste what has been measured into docs/performance.md
 	@$(MEASURE) bench.document

@@ -1,8 +1,8 @@
 """Measures the driver of TORQUE and PBS at the size of a large site: `python -m bench.batch_torque`.
 
 Listings of 10,000 nodes and 100,000 jobs go through a whole snapshot of the driver, and as many endings
-through its accounting log; `cat` stands in for the systems' own programs, so what is measured is ours. Neither
-system lets one choose what is shown of a job: each brings its user's environment along.
+through its accounting log; `cat` stands in for the systems' own programs, so what is measured is ours.
+Neither system lets one choose what is shown of a job: each brings its user's environment along.
 """
 
 from __future__ import annotations
@@ -79,7 +79,8 @@ def torque_job(job: dict[str, str | int]) -> str:
     )
     ran = f"<start_time>{job['started']}</start_time><start_count>1</start_count>" if placed else ""
     return (
-        f"<Job><Job_Id>{job['id']}</Job_Id><Job_Name>{name}</Job_Name><Job_Owner>{user}@ui.site.org</Job_Owner>"
+        f"<Job><Job_Id>{job['id']}</Job_Id><Job_Name>{name}</Job_Name>"
+        f"<Job_Owner>{user}@ui.site.org</Job_Owner>"
         f"{used if placed else ''}<job_state>{job['state']}</job_state><queue>{job['queue']}</queue>"
         f"<server>head.site.org</server><Account_Name>{job['account']}</Account_Name>"
         f"<ctime>{job['created']}</ctime><Error_Path>ui.site.org:/home/{user}/{name}.out</Error_Path>{placed}"
@@ -87,13 +88,18 @@ def torque_job(job: dict[str, str | int]) -> str:
         f"<mtime>{job['created']}</mtime><Output_Path>ui.site.org:/home/{user}/{name}.out</Output_Path>"
         f"<Priority>0</Priority><qtime>{job['created']}</qtime><Rerunable>False</Rerunable><Resource_List>"
         f"<mem>{job['cores']}000mb</mem><nodes>{job['parts']}:ppn={job['cores']}</nodes><nodect>1</nodect>"
-        f"<neednodes>{job['parts']}:ppn={job['cores']}</neednodes><walltime>{job['limit']}</walltime></Resource_List>"
-        f"<session_id>4615</session_id><substate>{42 if placed else 10}</substate><Variable_List>PBS_O_QUEUE=grid,"
+        f"<neednodes>{job['parts']}:ppn={job['cores']}</neednodes><walltime>{job['limit']}"
+        f"</walltime></Resource_List>"
+        f"<session_id>4615</session_id><substate>{42 if placed else 10}</substate>"
+        f"<Variable_List>PBS_O_QUEUE=grid,"
+        f""
         f"PBS_O_HOME=/home/{user},PBS_O_LOGNAME={user},PBS_O_PATH={_PATH},PBS_O_SHELL=/bin/bash,PBS_O_LANG=C.UTF-8,"
         f"PBS_O_WORKDIR=/home/{user},PBS_O_HOST=ui.site.org,PBS_O_SERVER=head.site.org</Variable_List>"
-        f"<euser>{user}</euser><egroup>{job['group']}</egroup><queue_rank>1</queue_rank><queue_type>E</queue_type>"
+        f"<euser>{user}</euser><egroup>{job['group']}</egroup><queue_rank>1</queue_rank>"
+        f"<queue_type>E</queue_type>"
         f"<etime>{job['created']}</etime><submit_args>-N {name} -l nodes={job['parts']}:ppn={job['cores']}"
-        f"</submit_args>{ran}<fault_tolerant>False</fault_tolerant><job_radix>0</job_radix><submit_host>ui.site.org"
+        f"</submit_args>{ran}<fault_tolerant>False</fault_tolerant><job_radix>0</job_radix>"
+        f"<submit_host>ui.site.org"
         f"</submit_host><init_work_dir>/home/{user}</init_work_dir><request_version>1</request_version></Job>"
     )
 
@@ -163,8 +169,10 @@ def record(job: dict[str, str | int], at: int) -> str:
     when = datetime.fromtimestamp(_NOW - 20_000 + at // 10, UTC)
     end = _NOW - 20_000 + at // 10
     return (
-        f"{when:%m/%d/%Y %H:%M:%S};E;{job['id']};user={job['user']} group={job['group']} account={job['account']} "
-        f"jobname=analysis_{at} queue={job['queue']} ctime={end - 9000} qtime={end - 9000} etime={end - 9000} "
+        f"{when:%m/%d/%Y %H:%M:%S};E;{job['id']};user={job['user']} group={job['group']} "
+        f"account={job['account']} "
+        f"jobname=analysis_{at} queue={job['queue']} ctime={end - 9000} qtime={end - 9000} "
+        f"etime={end - 9000} "
         f"start={end - 8000} owner={job['user']}@ui.site.org exec_host=wn{at % NODES:05}.site.org/0-3 "
         "Resource_List.mem=4000mb Resource_List.neednodes=1:ppn=4 Resource_List.nodect=1 "
         f"Resource_List.nodes=1:ppn=4 Resource_List.walltime=24:00:00 session=4615 total_execution_slots=4 "
@@ -186,9 +194,11 @@ def write(folder: Path) -> None:
         )
         file.write("<Data>")
         file.writelines(
-            f"<Node><name>{name}</name><state>{'offline' if at % 50 == 0 else 'free'}</state><power_state>Running"
+            f"<Node><name>{name}</name><state>{'offline' if at % 50 == 0 else 'free'}</state>"
+            f"<power_state>Running"
             f"</power_state><np>64</np><properties>ssd,rack{at // 40}</properties><ntype>cluster</ntype>"
-            f"<jobs>0-3/1{at}.head,4/2{at}.head,5-12/3{at}.head</jobs><status>{status},loadave=12.03,jobs=1{at}.head"
+            f"<jobs>0-3/1{at}.head,4/2{at}.head,5-12/3{at}.head</jobs>"
+            f"<status>{status},loadave=12.03,jobs=1{at}.head"
             "</status><mom_service_port>15002</mom_service_port></Node>"
             for at, name in enumerate(names)
         )

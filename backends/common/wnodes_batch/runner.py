@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Mapping
 from contextlib import suppress
+from io import BytesIO
 from typing import Final
 
 import msgspec
@@ -83,15 +84,15 @@ def environment(more: Mapping[str, str]) -> dict[str, str]:
 
 async def _read(stream: asyncio.StreamReader | None, most: int | None) -> bytes:
     """All of a stream. Raises OverflowError; without a bound the rest is read and thrown away."""
-    chunks: list[bytes] = []
+    read = BytesIO()  # whose value is no second copy, as joined chunks would be
     size = 0
     while stream is not None and (chunk := await stream.read(_CHUNK)):
         size += len(chunk)
         if most is not None and size > most:
             raise OverflowError
         if most is not None or size <= _MOST_SAID:
-            chunks.append(chunk)
-    return b"".join(chunks)
+            read.write(chunk)
+    return read.getvalue()
 
 
 async def _feed(process: asyncio.subprocess.Process, text: bytes) -> None:

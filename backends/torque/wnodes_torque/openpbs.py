@@ -37,6 +37,22 @@ _JOB_NAMES: Final = {
 }
 
 
+class Asked(msgspec.Struct, frozen=True, gc=False):
+    """What a job asks for."""
+
+    ncpus: Said = None
+    mem: Said = None
+    ngpus: Said = None
+    walltime: Said = None
+
+
+class Used(msgspec.Struct, frozen=True, gc=False):
+    """What a job has used."""
+
+    cput: Said = None
+    mem: Said = None
+
+
 class ShownJob(msgspec.Struct, frozen=True, gc=False, rename=_JOB_NAMES):
     """What is read of a job; all that is not named here is passed over."""
 
@@ -60,8 +76,8 @@ class ShownJob(msgspec.Struct, frozen=True, gc=False, rename=_JOB_NAMES):
     comment: Said = ""
     run_count: Said = ""
     exit_status: Said = None
-    asked: dict[str, Said] = {}
-    resources_used: dict[str, Any] = {}
+    asked: Asked = Asked()
+    resources_used: Used = Used()
 
 
 class ShownNode(msgspec.Struct, frozen=True, gc=False):
@@ -97,8 +113,9 @@ class ServerListing(msgspec.Struct, frozen=True, gc=False, rename={"server": "Se
 
 def jobs(listing: bytes, cluster: str) -> list[Row]:
     """The jobs of a listing. Raises Unreadable."""
-    asked: Callable[[tuple[Said, Said, Said]], Size] = remembered(_asked)
-    return [_row(cluster, id_, job, asked) for id_, job in _read(listing, JobListing).jobs.items()]
+    asked: Callable[[Asked], Size] = remembered(_size)
+    shown = _read(listing, JobListing).jobs
+    return [_row(cluster, id_, shown.pop(id_), asked) for id_ in list(shown)]
 
 
 def nodes(listing: bytes) -> Seen:
@@ -144,7 +161,7 @@ def settings(listing: bytes) -> dict[str, str]:
     return {**said, "timestamp": _text(read.timestamp), "pbs_version": _text(read.pbs_version)}
 
 
-def _row(cluster: str, id_: str, job: ShownJob, asked: Callable[[tuple[Said, Said, Said]], Size]) -> Row:
+def _row(cluster: str, id_: str, job: ShownJob, asked: Callable[[Asked], Size]) -> Row:
     resources, used = job.asked, job.resources_used
     project = _text(job.project)
     over = _text(job.job_state) in {"F", "X"}
@@ -161,8 +178,8 @@ def _row(cluster: str, id_: str, job: ShownJob, asked: Callable[[tuple[Said, Sai
         group=_text(job.egroup),
         account=_text(job.account) or (project if project != _NO_PROJECT else ""),
         queue=_text(job.queue),
-        asked=asked((resources.get("ncpus"), resources.get("mem"), resources.get("ngpus"))),
-        walltime=seconds(_text(resources.get("walltime"))),
+        asked=asked(resources),
+        walltime=seconds(_text(resources.walltime)),
         started_at=_when(job.stime),
         ended_at=ended,
         nodes=placed,
@@ -170,14 +187,13 @@ def _row(cluster: str, id_: str, job: ShownJob, asked: Callable[[tuple[Said, Sai
         reason=_text(job.comment),
         starts=number(_text(job.run_count)),
         exit_status=_whole(job.exit_status),
-        cpu_seconds=seconds(_text(used.get("cput"))) if used else None,
-        memory_used=mib(_text(used.get("mem"))) or None if used else None,
+        cpu_seconds=seconds(_text(used.cput)),
+        memory_used=mib(_text(used.mem)) or None,
     )
 
 
-def _asked(said: tuple[Said, Said, Said]) -> Size:
-    cores, memory, gpus = said
-    return Size(number(_text(cores)), mib(_text(memory)), number(_text(gpus)))
+def _size(asked: Asked) -> Size:
+    return Size(number(_text(asked.ncpus)), mib(_text(asked.mem)), number(_text(asked.ngpus)))
 
 
 def _when(said: Said) -> int | None:
