@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 from xml.sax.saxutils import escape
 
+import msgspec
 from wnodes_engine.backend import Ending, JobRef, JobState, SlotRequest
 from wnodes_engine.values import Node
 from wnodes_simulated.farm import FarmJob
@@ -14,6 +15,25 @@ from wnodes_torque.options import Dialect
 
 SERVER = "srv"
 STATES = {JobState.HELD: "H", JobState.PENDING: "Q", JobState.RUNNING: "R", JobState.SUSPENDED: "S"}
+
+
+class Waiting(msgspec.Struct):
+    """A job that PBS has taken, and that can never run."""
+
+    ref: JobRef
+    slot: SlotRequest
+    nodes: tuple[tuple[str, int], ...] = ()
+    started_at: int | None = None
+
+    @property
+    def state(self) -> JobState:
+        return JobState.HELD if self.slot.held else JobState.PENDING
+
+    @property
+    def walltime(self) -> int | None:
+        return self.slot.walltime
+
+
 USED = {"cput": "00:00:01", "mem": "6420kb", "vmem": "11640kb", "walltime": "00:00:20"}
 
 
@@ -29,7 +49,9 @@ def _elements(said: Mapping[str, Any]) -> str:
     )
 
 
-def torque_job(slot: SlotRequest, created: int, holds: str, job: FarmJob | Ending) -> dict[str, Any]:
+def torque_job(
+    slot: SlotRequest, created: int, holds: str, job: FarmJob | Waiting | Ending
+) -> dict[str, Any]:
     ended = isinstance(job, Ending)
     cores = _cores(job, slot)
     shown: dict[str, Any] = {
@@ -65,7 +87,7 @@ def torque_job(slot: SlotRequest, created: int, holds: str, job: FarmJob | Endin
     return shown
 
 
-def pbs_job(slot: SlotRequest, created: int, holds: str, job: FarmJob | Ending) -> dict[str, Any]:
+def pbs_job(slot: SlotRequest, created: int, holds: str, job: FarmJob | Waiting | Ending) -> dict[str, Any]:
     ended = isinstance(job, Ending)
     cores = _cores(job, slot)
     killed = ended and job.state is JobState.CANCELLED
@@ -99,16 +121,11 @@ def pbs_job(slot: SlotRequest, created: int, holds: str, job: FarmJob | Ending) 
     return shown
 
 
-def waiting(slot: SlotRequest, id_: str) -> FarmJob:
-    state = JobState.HELD if slot.held else JobState.PENDING
-    return FarmJob(0, JobRef("", id_, slot.key, 0), slot, 0.0, 0.0, slot.walltime, 0, state)
-
-
-def _walltime(job: FarmJob | Ending, slot: SlotRequest) -> int | None:
+def _walltime(job: FarmJob | Waiting | Ending, slot: SlotRequest) -> int | None:
     return slot.walltime if isinstance(job, Ending) else job.walltime
 
 
-def _cores(job: FarmJob | Ending, slot: SlotRequest) -> tuple[tuple[str, int], ...]:
+def _cores(job: FarmJob | Waiting | Ending, slot: SlotRequest) -> tuple[tuple[str, int], ...]:
     if isinstance(job, Ending):
         return job.nodes
     return tuple((name, parts * slot.cores) for name, parts in job.nodes)

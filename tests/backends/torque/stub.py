@@ -14,6 +14,7 @@ from typing import Any
 
 from backends.torque.forms import (
     SERVER,
+    Waiting,
     pbs_job,
     pbs_node,
     pbs_server,
@@ -22,7 +23,6 @@ from backends.torque.forms import (
     torque_job,
     torque_node,
     torque_server,
-    waiting,
     xml,
 )
 from wnodes_batch.identity import Account
@@ -398,7 +398,7 @@ class Stub:
             holds = self.holds.setdefault(slot.key, "u" if slot.held else "n")
             shown[f"{job.ref.id}.{SERVER}"] = make(slot, self.created[slot.key], holds, job)
         for id_, slot in self.never.items():
-            job = waiting(slot, id_)
+            job = Waiting(JobRef("", id_, slot.key, 0), slot)
             shown[f"{id_}.{SERVER}"] = make(slot, self.created[slot.key], self.holds[slot.key], job)
         for ending in self._remembered() if with_ended else ():
             slot = self.slots[ending.ref.key]
