@@ -151,6 +151,9 @@ class TorqueBackend(BatchBackend):
             who, script = self._identities.resolve(slot.user), script_of(slot)
         except (identity.Unknown, ValueError) as error:
             return ActionOutcome(Verdict.REFUSED, str(error))
+        folder = commands.folder_of(who, self._options)
+        if slot.user and not commands.FOLDER.fullmatch(folder):
+            return ActionOutcome(Verdict.REFUSED, f"qsub cannot be told to write to {folder!r}")
         try:
             dialect = await self._client.dialect()
             places = await self._places(slot)
@@ -310,12 +313,14 @@ class TorqueBackend(BatchBackend):
 
 
 def _unfit_names(slot: SlotRequest) -> str:
-    """Both systems read more into a name than a name: `a:ppn=9+b`, `queue@server`."""
+    """Both systems, and shells, read more into a name than a name: `a:ppn=9+b`, `queue@server`, `a;b`."""
     for name in (*(node for node, _ in slot.nodes), *slot.allowed, *slot.excluded):
         if not commands.NODE.fullmatch(name):
             return f"there is no node {name!r}"
     if slot.queue is not None and not commands.QUEUE.fullmatch(slot.queue):
         return f"there is no queue {slot.queue!r}"
+    if slot.account is not None and not commands.ACCOUNT.fullmatch(slot.account):
+        return f"there is no account {slot.account!r}"
     return ""
 
 

@@ -1,7 +1,8 @@
 """The commands of TORQUE and PBS that the driver runs: pure builders of argv.
 
-Every value is a word of its own after its option, and none begins with `-`; names of nodes, queues and users
-hold nothing that either system reads as more than a name.
+Every value is a word of its own after its option, and none begins with `-`; names of nodes, queues, users and
+accounts hold nothing that either system reads as more than a name. Where a site has a submit filter, TORQUE's
+qsub puts its own words into a shell's line: no word has anything in it that a shell would take for more.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ Argv = tuple[str, ...]
 
 NODE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 QUEUE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9._-]{0,63}")
+ACCOUNT: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:,/@+=-]{0,254}")
+FOLDER: Final = re.compile(r"(?:/[A-Za-z0-9_.@+=-]+)*/?")
 JOB: Final = re.compile(r"[0-9]{1,12}(?:\[[0-9]{0,9}\])?\.[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 
 VERSION: Final[Argv] = ("qstat", "--version")
@@ -88,8 +91,7 @@ def submit(
 ) -> Argv:
     """Submit a slot, whose script comes on standard input, its parts on the nodes that are named."""
     name = tag(slot.key, submitted_at)
-    folder = options.output or who.home
-    output = f"{folder.rstrip('/')}/{name}.out" if slot.user else "/dev/null"
+    output = f"{folder_of(who, options).rstrip('/')}/{name}.out" if slot.user else "/dev/null"
     argv: Argv = ("qsub", *(("-h",) if slot.held else ()), "-N", name, "-C", prefix(slot, submitted_at))
     argv += ("-r", "y" if slot.rerun else "n", "-m", "n", "-S", "/bin/sh", "-j", "oe", "-o", output)
     for resources in _torque(slot, places) if dialect is Dialect.TORQUE else _pbs(slot, places):
@@ -101,6 +103,11 @@ def submit(
     if options.submit_as is Means.UID:
         argv += ("-P", who.name)
     return argv
+
+
+def folder_of(who: Account, options: Options) -> str:
+    """Where the jobs of somebody write to."""
+    return options.output or who.home
 
 
 def _torque(slot: SlotRequest, places: Sequence[tuple[str, int]]) -> Iterable[str]:

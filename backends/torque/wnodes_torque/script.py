@@ -31,5 +31,8 @@ def script_of(slot: SlotRequest) -> bytes:
 
 
 def prefix(slot: SlotRequest, submitted_at: int) -> str:
-    """What lines with options would begin with: no script has any. `#PBS` is a comment like others."""
-    return f"#{tag(slot.key, submitted_at)}"
+    """What lines with options would begin with: no script has any. `#PBS` is a comment like others.
+
+    It is no comment itself: TORQUE gives the words of a command to a shell where there is a submit filter.
+    """
+    return tag(slot.key, submitted_at)

@@ -338,6 +338,14 @@ def test_root_submits_for_nobody_and_nobody_is_root(lab: Lab) -> None:
     assert (answer.verdict, lab.programs()) == (Verdict.REFUSED, [])
 
 
+def test_a_home_that_a_shell_would_read_more_into_is_refused(lab: Lab) -> None:
+    lab.backend = lab.driver(output="/data/$(id)")
+    answer = lab.submit()
+    assert isinstance(answer, ActionOutcome)
+    assert (answer.verdict, "cannot be told to write to" in answer.message) == (Verdict.REFUSED, True)
+    assert "qsub" not in str(lab.programs())
+
+
 def test_torque_may_submit_for_others_by_itself_and_pbs_not(lab: Lab) -> None:
     lab.backend = lab.driver(submit_as="uid")
     answer = lab.submit()
