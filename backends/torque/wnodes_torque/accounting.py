@@ -7,7 +7,7 @@ Some values are users' own words, and TORQUE puts them there as they are, blanks
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, tzinfo
 from typing import Final
 
@@ -54,11 +54,15 @@ class Deletion(msgspec.Struct, frozen=True):
 
 
 class Told(msgspec.Struct, frozen=True):
-    """What some lines tell; `unread` counts those that are no lines of an accounting log."""
+    """What some lines tell; `unread` counts those that are no lines of an accounting log.
+
+    `skew` is by how many seconds the local time of the last end is from the end itself, None without one.
+    """
 
     endings: tuple[Ending, ...]
     deletions: tuple[Deletion, ...]
     unread: int
+    skew: int | None = None
 
 
 def read(lines: Iterable[str], cluster: str, zone: tzinfo | None) -> Told:
@@ -66,6 +70,7 @@ def read(lines: Iterable[str], cluster: str, zone: tzinfo | None) -> Told:
     endings: list[Ending] = []
     deletions: list[Deletion] = []
     unread = 0
+    last = ""
     for line in lines:
         if not line.strip():
             continue
@@ -81,17 +86,24 @@ def read(lines: Iterable[str], cluster: str, zone: tzinfo | None) -> Told:
                 deletions.append(Deletion(id_, _local(when, zone), kind))
             elif "[]" not in id_:  # an array's own; each of its jobs has one
                 endings.append(_ending(cluster, id_, text))
+                last = when
         except (Unreadable, ValueError, OverflowError):
             unread += 1
-    return Told(tuple(endings), tuple(deletions), unread)
+    return Told(tuple(endings), tuple(deletions), unread, _skew(last, endings, zone))
 
 
-def kinds(lines: Iterable[str], ids: Container[str]) -> Iterator[tuple[str, str]]:
-    """Which kinds of records lines have of these jobs."""
+def kinds(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Which kinds of records lines have of which jobs."""
     for line in lines:
-        matched = _LINE.fullmatch(line)
-        if matched is not None and matched[3] in ids:
+        if (matched := _LINE.fullmatch(line)) is not None:
             yield matched[3], matched[2]
+
+
+def _skew(when: str, endings: Sequence[Ending], zone: tzinfo | None) -> int | None:
+    try:
+        return _local(when, zone) - endings[-1].ended_at if when else None
+    except ValueError:  # the line's own time is none
+        return None
 
 
 def _ending(cluster: str, id_: str, text: str) -> Ending:

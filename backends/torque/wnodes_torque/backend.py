@@ -304,6 +304,7 @@ class TorqueBackend(BatchBackend):
             log_fails=fails,
             unread=self._history.unread,
             doubtful=self._history.doubtful,
+            skew=self._history.skew,
             shown=doctor.shown_memory([(node.up, node.memory) for node in seen.nodes]),
         )
         return doctor.findings(config, self._options, looked)

@@ -13,6 +13,7 @@ from wnodes_torque.config import Config
 from wnodes_torque.options import Dialect, Options
 
 _SKEW: Final = 5  # seconds
+_QUARTER: Final = 900  # seconds: no time zone is nearer to another
 _SHORTEST_MEMORY: Final = 60  # seconds
 
 
@@ -21,7 +22,8 @@ class Looked(msgspec.Struct, frozen=True):
 
     `own` is the daemon's user, `now` its clock, `log` where the accounting log is read (empty: nowhere),
     `log_fails` why it cannot be; `unread` counts its lines that are none, `doubtful` those that told the end
-    of a job of ours that runs. `shown` says how many nodes tell their memory, of how many that are up.
+    of a job of ours that runs, `skew` is by how many seconds its local times are off. `shown` says how many
+    nodes tell their memory, of how many that are up.
     """
 
     own: str
@@ -32,6 +34,7 @@ class Looked(msgspec.Struct, frozen=True):
     log_fails: str = ""
     unread: int = 0
     doubtful: int = 0
+    skew: int = 0
     shown: tuple[int, int] = (0, 0)
 
 
@@ -45,6 +48,7 @@ def findings(config: Config, options: Options, looked: Looked) -> tuple[Health, 
         _sight(config, looked),
         _accounting(config, looked),
         _lines(looked),
+        _zone(looked),
         _memory(config, options, looked),
         _scheduling(config),
         _times(options),
@@ -127,6 +131,13 @@ def _lines(looked: Looked) -> Health | None:
     if looked.doubtful:
         found += f", {looked.doubtful} told the end of a job of ours that is alive"
     return Health("accounting log", False, found, "look who writes there, and whether its disk is well")
+
+
+def _zone(looked: Looked) -> Health | None:
+    if abs(looked.skew) < _QUARTER:
+        return None
+    found = f"the local times of the accounting log are {looked.skew:+d} s from when jobs have ended"
+    return Health("time zone", False, found, "name the server's time zone as the option `timezone`")
 
 
 def _memory(config: Config, options: Options, looked: Looked) -> Health:

@@ -70,6 +70,8 @@ class History:
     def __init__(self, client: Client, options: Options) -> None:
         self.unread = 0
         self.doubtful = 0
+        self.skew = 0
+        """By how many seconds the log's local times are from ours."""
         self._client = client
         self._options = options
         self._zone: tzinfo | None = ZoneInfo(options.timezone) if options.timezone else None
@@ -121,7 +123,7 @@ class History:
         if not page.more and waiting:
             position, more = await self._settle(folder, position, waiting, now)
             endings += more
-        kept = dict(islice(reversed(waiting.items()), _MOST_WAITING))
+        kept = dict(list(waiting.items())[-_MOST_WAITING:])
         endings = [each for each in endings if each.ended_at >= cursor.since]
         return self._told_now(endings, cursor, Cursor(cursor.since, "", 0, position, kept), now, page.more)
 
@@ -137,17 +139,19 @@ class History:
         shown = await self._client.rows(ref.id for ref in refs)
         missing = [ref for ref in refs if ref.id not in shown]
         seen: dict[str, set[str]] = {ref.id: set() for ref in missing}
-        position, more, any_lines = self._first(min(ref.submitted_at for ref in refs)), bool(missing), False
+        servers: set[str] = set()
+        position, more = self._first(min(ref.submitted_at for ref in refs)), bool(missing)
         while more:
             page = await self._page(folder, position)
             position, more = page.position, page.more
-            any_lines = any_lines or bool(page.lines)
-            for id_, kind in await asyncio.to_thread(
-                lambda page: list(accounting.kinds(page.lines, seen)), page
-            ):
-                seen[id_].add(kind)
-        for ref in missing if any_lines else ():
-            if seen[ref.id].isdisjoint(accounting.TOLD):  # else its end is told sooner or later
+            for id_, kind in accounting.kinds(page.lines):
+                servers.add(id_.partition(".")[2])
+                if id_ in seen:
+                    seen[id_].add(kind)
+            await asyncio.sleep(0)
+        for ref in missing:
+            told = not seen[ref.id].isdisjoint(accounting.TOLD)  # then its end is told sooner or later
+            if not told and ref.id.partition(".")[2] in servers:  # else it is not this server's log
                 started = accounting.STARTED in seen[ref.id]
                 fates[ref] = Fate.VANISHED if started else Fate.NEVER_STARTED
         return fates
@@ -165,6 +169,7 @@ class History:
     async def _told(self, lines: Iterable[str]) -> Told:
         told = await asyncio.to_thread(accounting.read, lines, self._client.cluster, self._zone)
         self.unread += told.unread
+        self.skew = self.skew if told.skew is None else told.skew
         return told
 
     async def _confirmed(
@@ -194,7 +199,7 @@ class History:
         page = await self._page(folder, position)
         told = await self._told(page.lines)
         endings = await self._confirmed(told.endings, waiting)
-        for id_, (at, kind) in list(waiting.items()):
+        for id_, (at, kind) in list(waiting.items()) if not page.more else ():
             row = shown.get(id_)
             if row is not None and (row.state not in ENDED or row.started_at is not None):
                 if now - at > self._options.lag:

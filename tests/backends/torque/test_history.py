@@ -270,8 +270,32 @@ def test_without_a_log_qstat_tells_as_long_as_it_remembers(dialect: Dialect, tmp
     assert "accounting" in ill
 
 
-def test_a_server_that_is_down_does_not_keep_its_log_from_being_read(lab: Lab) -> None:
-    lab.taken("native")
-    told(lab)
+def test_a_server_that_is_down_keeps_only_the_ends_of_our_jobs_from_being_told(lab: Lab) -> None:
+    """Whether those are true it has to say."""
+    lab.stub._line(
+        "E", "77.srv", f"user=eve group=users jobname=x ctime=1 end={int(lab.clock.now)} Exit_status=0"
+    )
     lab.stub.down = True
-    assert told(lab)[0] == []
+    [ref] = told(lab)[0]
+    assert ref.id == "77.srv"
+    lab.stub.down = False
+    [ours] = run(lab, "k")
+    lab.stub.down = True
+    with pytest.raises(BackendUnavailable, match="cannot connect"):
+        lab.finished()
+    lab.stub.down = False
+    assert told(lab)[0] == [ref, ours]
+
+
+def test_a_time_zone_that_is_not_the_servers_is_found_by_the_doctor(lab: Lab) -> None:
+    lab.backend = lab.driver(timezone="Asia/Tokyo")
+    run(lab, "k")
+    told(lab)
+    ill = {health.check: health for health in asyncio.run(lab.backend.doctor()) if not health.well}
+    assert "-28800 s" in ill["time zone"].found
+
+
+def test_a_log_of_another_server_tells_nothing_of_a_lost_job(lab: Lab) -> None:
+    lab.taken("there")
+    lost = JobRef("grid", "77.other", "lost", int(lab.clock.now))
+    assert asyncio.run(lab.backend.look_again([lost])) == {lost: Fate.UNKNOWN}
