@@ -44,7 +44,16 @@ def test_pasting_twice_changes_nothing(tmp_path: Path) -> None:
 
 def test_the_document_has_a_block_for_everything_that_is_measured(tmp_path: Path) -> None:
     _, missing = pasted(DOCUMENT.read_text(), tmp_path)
-    assert sorted(missing) == ["batch", "bench", "figures", "growth", "kueue", "profile", "rate"]
+    assert sorted(missing) == [
+        "batch",
+        "batch_torque",
+        "bench",
+        "figures",
+        "growth",
+        "kueue",
+        "profile",
+        "rate",
+    ]
     for picture in ("rules", "crowds", "simulations"):
         assert (DOCUMENT.parent / "performance" / f"{picture}.svg").exists()
         assert f"](performance/{picture}.svg)" in DOCUMENT.read_text()
