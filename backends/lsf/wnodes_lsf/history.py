@@ -1,0 +1,147 @@
+"""Reading endings incrementally: nothing left out, however late it is heard of, and nothing told twice.
+
+From lsb.acct, where it can be read, a cursor is a position in it. Else bjobs shows what has ended of late,
+and the cursor is the time of the last look, and how many endings this very backend had told by then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from wnodes_batch import logfile
+from wnodes_engine.backend import ENDED, BackendUnavailable, Ending, Endings, JobRef
+
+from wnodes_lsf import accounting, acct_file, commands
+from wnodes_lsf.client import Client
+from wnodes_lsf.options import Options
+
+_PIECE: Final = 16 << 20  # bytes of lsb.acct that are read at a time
+_FILE: Final = "acct:"
+_LOOK: Final = "seen:"
+_NOTHING: Final = ("No matching job found", "No job found", "There is no job", "no matching job")
+
+Identity = tuple[JobRef, int]
+
+
+class Cursor(msgspec.Struct, frozen=True):
+    """When was looked last, and what was told by then by the backend with this mark."""
+
+    since: int
+    mark: str
+    told: int
+
+    def __str__(self) -> str:
+        return f"{_LOOK}{self.since}:{self.mark}:{self.told}"
+
+
+class History:
+    """The endings of one cluster."""
+
+    def __init__(self, client: Client, options: Options) -> None:
+        self._client = client
+        self._options = options
+        self._mark = secrets.token_hex(4)
+        self._told: dict[Identity, int] = {}
+        self._count = 0
+        self.broken = 0
+        """Records of lsb.acct that could not be read."""
+        self.lost = False
+        """Whether lsb.acct was cut off or replaced, so that something may be missing."""
+
+    async def finished(self, text: str) -> Endings:
+        """The endings since a cursor. Raises BackendUnavailable."""
+        if self._options.accounting is not None:
+            return await self._filed(Path(self._options.accounting), text)
+        return await self._listed(text)
+
+    # --------------------------------------------------------------- lsb.acct
+
+    async def _filed(self, path: Path, text: str) -> Endings:
+        after = logfile.position(text[len(_FILE) :]) if text.startswith(_FILE) else None
+        oldest = int(self._client.clock()) - self._options.history if after is None else 0
+        try:
+            piece = await asyncio.to_thread(logfile.read, path, after, _PIECE)
+            read = await asyncio.to_thread(acct_file.read, piece.text, self._client.cluster)
+            reached = piece.position
+            if read.rest:
+                reached = await asyncio.to_thread(logfile.back, path, piece, read.rest)
+        except OSError as error:
+            raise BackendUnavailable(f"{self._client.cluster}: {path}: {error.strerror}") from None
+        self.broken += read.broken
+        self.lost = self.lost or piece.lost
+        ended = [each for each in read.records if each.ending.ended_at >= oldest and not each.requeued]
+        last = {each.ending.ref: each.ending for each in ended}
+        doubtful = [ending for ending in last.values() if ending.native_state == "EXIT"]
+        live = await self._live() if doubtful else frozenset()
+        more = piece.more and (read.rest < len(piece.text))
+        records = tuple(ending for ending in last.values() if ending.ref not in live)
+        return Endings(records, f"{_FILE}{reached}", more)
+
+    async def _live(self) -> frozenset[JobRef]:
+        """What is queued or runs: a job that was requeued has a record of its end all the same."""
+        rows = await self._client.rows(commands.EVERYBODY, in_full=False)
+        return frozenset(row.ref for row in rows if row.state not in ENDED)
+
+    # --------------------------------------------------------------- commands
+
+    async def _listed(self, text: str) -> Endings:
+        client, now = self._client, int(self._client.clock())
+        cursor = self._read(text, now)
+        settings = await client.learn()
+        endings = accounting.from_rows(await client.rows(commands.FINISHED))
+        if cursor.since < now - settings.remembers + self._options.lag and cursor.mark != self._mark:
+            seen = {ending.ref for ending in endings}
+            older = await self._older(cursor.since - self._options.lag, now)
+            endings = [ending for ending in older if ending.ref not in seen] + endings
+        return self._page(endings, cursor, now)
+
+    def _read(self, text: str, now: int) -> Cursor:
+        """A cursor that cannot be read is the beginning: what is told again does no harm."""
+        since, _, rest = text.removeprefix(_LOOK).partition(":")
+        mark, _, told = rest.partition(":")
+        if text.startswith(_LOOK) and since.isdigit() and told.isdigit():
+            return Cursor(min(int(since), now), mark, int(told))
+        return Cursor(now - self._options.history, "", 0)
+
+    async def _older(self, since: int, now: int) -> list[Ending]:
+        """What has ended before bjobs can tell, from bacct, or bhist where there is none."""
+        client = self._client
+        for argv in (commands.accounted(since, now + 60), commands.remembered(since, now + 60)):
+            answer = await client.answer(argv)
+            if not answer.began or answer.status == 127:
+                continue
+            if answer.status == 0:
+                text = answer.out.decode("utf-8", "replace")
+                return await client.parsed(accounting.from_text, text, client.cluster, now)
+            if any(known in answer.said for known in _NOTHING):
+                return []
+            raise client.failed(argv, answer)
+        return []
+
+    def _page(self, endings: Iterable[Ending], cursor: Cursor, now: int) -> Endings:
+        ours = cursor.mark == self._mark
+        known = cursor.told if ours else 0
+        oldest = cursor.since - self._options.lag
+        fresh: list[Ending] = []
+        listed: set[Identity] = set()
+        for ending in endings:
+            identity = (ending.ref, ending.ended_at)
+            listed.add(identity)
+            if not 0 < self._told.get(identity, 0) <= known and (
+                ours or ending.ended_at >= oldest or not ending.ended_at
+            ):
+                fresh.append(ending if ending.ended_at else msgspec.structs.replace(ending, ended_at=now))
+            if identity not in self._told:
+                self._count += 1
+                self._told[identity] = self._count
+        self._told = {
+            each: number
+            for each, number in self._told.items()
+            if each in listed or each[1] >= now - 2 * self._options.lag
+        }
+        return Endings(tuple(fresh), str(Cursor(now, self._mark, self._count)))
