@@ -18,10 +18,13 @@ from wnodes_lsf.jobs import minute
 from wnodes_lsf.states import REASONS, REQUEUED, ended_as
 from wnodes_lsf.words import hosts
 
-_FIELD: Final = re.compile(r'"((?:[^"]|"")*)"|([^\s"]+)')
-_RECORD: Final = re.compile(rb'(?:"(?:[^"]|"")*"|[^"\n])*\n')
-_BEGINS: Final = re.compile(rb'(?:^|\n)(?="[A-Z_]+" "[0-9.]+" [0-9]+ )')
-_LARGEST: Final = 4 << 20  # bytes of a record
+_FIELD: Final = re.compile(r'"((?:[^"]|"")*+)"|([^\s"]++)')
+_RECORD: Final = re.compile(rb'(?:"(?:[^"]|"")*+"|[^"\n]++)*+\n')
+_BEGINS: Final = re.compile(rb'"[A-Z_]+" "[0-9.]+" [0-9]+ ')
+_AGAIN: Final = re.compile(rb'\n(?="[A-Z_]+" "[0-9.]+" [0-9]+ )')
+_LARGEST: Final = 256 << 10
+"""Bytes of a record. What is longer and has no end was cut off, and has swallowed what follows."""
+
 _RUSAGE: Final = 19
 _STATUSES: Final = {32: "EXIT", 64: "DONE"}
 
@@ -34,7 +37,7 @@ class Record(msgspec.Struct, frozen=True):
 
 
 class Read(msgspec.Struct, frozen=True):
-    """What a piece of the file tells, how many bytes of it are no whole record yet, and how much was broken."""
+    """What a piece of the file tells, how many bytes at its end are no record yet, and how much was broken."""
 
     records: list[Record]
     rest: int
@@ -47,29 +50,27 @@ def read(piece: bytes, cluster: str) -> Read:
     records: list[Record] = []
     while at < len(piece):
         matched = _RECORD.match(piece, at)
-        if matched is None:
-            if len(piece) - at <= _LARGEST:
-                break  # not whole yet
-            following = _BEGINS.search(piece, at + 1)
-            at, broken = following.end() if following else len(piece), broken + 1
+        if matched is None and len(piece) - at <= _LARGEST:
+            break  # not whole yet
+        end = matched.end() if matched is not None else len(piece)
+        if matched is not None and _is_told(matched[0], cluster, records):
+            at = end
             continue
-        line = matched[0]
-        if line.strip() and line.startswith(b'"JOB_FINISH"'):
-            try:
-                records.append(_record(_fields(line), cluster))
-            except (ValueError, IndexError):
-                # a record that was cut off has swallowed the beginning of the next ones
-                broken += 1
-                if following := _BEGINS.search(line, 1):
-                    at += following.end()
-                    continue
-        elif line.strip() and not line.startswith(b'"'):
-            broken += 1
-            if following := _BEGINS.search(line, 1):
-                at += following.end()
-                continue
-        at = matched.end()
+        broken += 1
+        following = _AGAIN.search(piece, at, end)
+        at = following.end() if following else end
     return Read(records, len(piece) - at, broken)
+
+
+def _is_told(line: bytes, cluster: str, records: list[Record]) -> bool:
+    """Whether a line is a record, or says nothing; if it is one of an ending, that is added."""
+    if not line.startswith(b'"JOB_FINISH"'):
+        return not line.strip() or _BEGINS.match(line) is not None
+    try:
+        records.append(_record(_fields(line), cluster))
+    except (ValueError, IndexError):
+        return False
+    return True
 
 
 def _fields(line: bytes) -> list[tuple[str, bool]]:
@@ -96,7 +97,7 @@ def _record(told: Sequence[tuple[str, bool]], cluster: str) -> Record:
     project, wait_status = fields[at + 1], int(fields[at + 2])
     at += 5 + told[at + 5][1]  # beyond the shell; LSF itself also writes a time event, others do not
     index, largest = int(fields[at]), int(float(fields[at + 1]))
-    exit_info = int(fields[at + 8]) if len(fields) > at + 8 and fields[at + 8].isdigit() else 0
+    exit_info = int(fields[at + 9]) if len(fields) > at + 9 and fields[at + 9].isdigit() else 0
     native = _STATUSES.get(status & 0x60, f"status {status}")
     reason = REASONS.get(exit_info, f"exitInfo {exit_info}") if exit_info else ""
     ran = started_at > 0 and bool(places)

@@ -55,11 +55,12 @@ def submission(answer: Answer) -> str | ActionOutcome:
     """The id of the job that bsub has submitted, or what else became of it."""
     if not answer.began:
         return ActionOutcome(Verdict.PASSING, answer.said)
+    if (
+        answer.status is None or answer.status < 0 or 128 < answer.status < 255
+    ):  # a signal, as a shell tells it
+        said = plain(answer.said) if answer.said else "bsub ended without a word"
+        return ActionOutcome(Verdict.UNKNOWN, said)
     out = answer.out.decode("utf-8", "replace")
-    if answer.status is None or answer.status < 0 or (answer.status > 128 + 64 - 1 and answer.status != 255):
-        return ActionOutcome(
-            Verdict.UNKNOWN, plain(answer.said) if answer.said else "bsub ended without a word"
-        )
     ids = _SUBMITTED.findall(out)
     if answer.status == 0:
         return (

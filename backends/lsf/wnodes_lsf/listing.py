@@ -137,6 +137,8 @@ def _counted(told: int | str | None, seen: int) -> None:
 
 def _lines(listing: bytes, fields: Sequence[str], delimiter: str) -> list[list[str]]:
     header, *lines = listing.decode("utf-8", "replace").split("\n")
+    if not listing.endswith(b"\n"):
+        raise Unreadable(f"a listing ends with {listing[-80:]!r}")
     if [name.strip().lower() for name in header.split(delimiter)] != list(fields):
         raise Unreadable(f"a listing begins with {header[:80]!r}")
     return [[value.strip() for value in line.split(delimiter)] for line in lines if line.strip()]
