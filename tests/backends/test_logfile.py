@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -71,14 +72,12 @@ def test_a_log_that_was_cut_off_is_read_from_its_beginning(log: Path, after: byt
 
 def test_a_log_that_is_gone_is_an_error(log: Path) -> None:
     log.unlink()
-    with pytest.raises(OSError, match="lsb.acct"):
+    with pytest.raises(OSError, match=r"lsb\.acct"):
         logfile.read(log, None, 100)
 
 
 @given(st.lists(st.binary(max_size=40), max_size=8), st.integers(1, 50))
 def test_it_is_read_the_same_in_pieces_of_any_size(pieces: list[bytes], most: int) -> None:
-    import tempfile
-
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "log"
         path.write_bytes(b"")

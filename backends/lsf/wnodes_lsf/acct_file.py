@@ -37,7 +37,7 @@ class Record(msgspec.Struct, frozen=True):
 
 
 class Read(msgspec.Struct, frozen=True):
-    """What a piece of the file tells, how many bytes at its end are no record yet, and how much was broken."""
+    """What a piece of the file tells, how many bytes at its end are no record yet, how many are broken."""
 
     records: list[Record]
     rest: int

@@ -205,7 +205,8 @@ class Printer:
                 slots = sum(count for _, count in job.hosts)
                 text += wrapped(
                     f"{full(job.started)}: Dispatched {slots} Task(s) on Host(s) {hosts}, "
-                    f"Allocated {slots} Slot(s) on Host(s) {hosts}, Effective RES_REQ <{self.resources(job)} >;\n"
+                    f"Allocated {slots} Slot(s) on Host(s) {hosts}, "
+                    f"Effective RES_REQ <{self.resources(job)} >;\n"
                 )
             reason = f"; {job.reason}" if job.reason else ""
             text += (
@@ -230,9 +231,10 @@ class Printer:
             '"JOB_FINISH"', '"10.1"' if self.is_ibm else '"2.2"', int(at), job.id, 1000, 33554434, job.slots,
             int(job.submitted), 0, 0, int(job.started or 0), quoted(job.user), quoted(job.queue),
             quoted(job.resources), '""', '""', '"vm"', '"/tmp"', '""', '""', '""', '"1644826545.386"',
-            0, len(hosts), *(quoted(host) for host in hosts), status, 100.0, quoted(job.name), quoted(job.command),
+            0, len(hosts), *map(quoted, hosts), status, 100.0, quoted(job.name), quoted(job.command),
             0.004997, 0.006155, 3748, 0, -1, 0, 0, 436, 4, 0, 928, 0, -1, 0, 0, 0, 19, 2, -1,
-            '""', quoted(job.project), wait_status, job.slots, '""', *(['""'] if self.is_ibm else []), job.index, 2048, 0,
+            '""', quoted(job.project), wait_status, job.slots, '""', *(['""'] if self.is_ibm else []),
+            job.index, 2048, 0,
         ]  # fmt: skip
         tail = ['""'] * 4 + ["0", '""', exit_info, '""', "-1"] if self.is_ibm else ['""'] * 2
         return " ".join(str(each) for each in fields + tail) + "\n"

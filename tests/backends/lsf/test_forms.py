@@ -123,7 +123,8 @@ def test_a_listing_between_delimiters_that_was_cut_off_is_an_error(at: int) -> N
 
 
 BLOCK = (
-    "\nJob <{id}>, Job Name <{name}>, User <{user}>, Project <lab>, Status <RUN>, Queue <short>, Command <{command}>\n"
+    "\nJob <{id}>, Job Name <{name}>, User <{user}>, Project <lab>, Status <RUN>, Queue <short>, "
+    "Command <{command}>\n"
     "Mon Nov 23 01:53:27: Submitted from host <vm>, CWD </tmp>;\n"
     "Mon Nov 23 01:53:30: Started 1 Task(s) on Host(s) <n1>, Allocated 1 Slot(s) on Host(s) <n1>;\n"
 )
@@ -214,9 +215,10 @@ def test_memory_is_never_asked_for_too_little(memory: int, unit: Unit | None) ->
 
 
 RECORD = (
-    '"JOB_FINISH" "10.108" 1644826549 386 1501 33554434 1 1644826545 0 0 1644826546 "simuser" "sender" "" "" "" '
-    '"host1" "/root" "" "" "" "1644826545.386" 0 1 "host2" 64 100.0 "{name}" "/bin/sleep 3" 0.9 0.2 3748 0 -1 0 0 '
-    '436 4 0 928 0 -1 0 0 0 19 2 -1 "" "default" 0 1 "" "" 0 2048 0 "" "" "" "" 0 "" 0 "" -1 "" ""\n'
+    '"JOB_FINISH" "10.108" 1644826549 386 1501 33554434 1 1644826545 0 0 1644826546 "simuser" "sender" '
+    '"" "" "" "host1" "/root" "" "" "" "1644826545.386" 0 1 "host2" 64 100.0 "{name}" "/bin/sleep 3" '
+    '0.9 0.2 3748 0 -1 0 0 436 4 0 928 0 -1 0 0 0 19 2 -1 "" "default" 0 1 "" "" 0 2048 0 "" "" '
+    '"" "" 0 "" 0 "" -1 "" ""\n'
 )
 
 

@@ -139,8 +139,9 @@ def test_what_bacct_tells() -> None:
 
 def test_jobs_as_ibm_shows_them() -> None:
     said = Said(
-        jobid="123", jobindex="4", stat="RUN", user="ada", queue="grid", job_name="wn-k1-65f0", proj_name="lab",
-        submit_time="Nov 23 01:53:28 2026", start_time="Nov 23 01:53:30 2026", exec_host="2*hostA:hostB",
+        jobid="123", jobindex="4", stat="RUN", user="ada", queue="grid", job_name="wn-k1-65f0",
+        proj_name="lab", submit_time="Nov 23 01:53:28 2026", start_time="Nov 23 01:53:30 2026",
+        exec_host="2*hostA:hostB",
         nalloc_slot="3", runtimelimit="00:10:00", user_group="-", gpu_num="1",
         effective_resreq="select[type == any] rusage[mem=512.00:tmp=3.00] span[ptile=2]",
     )  # fmt: skip
@@ -345,8 +346,11 @@ def test_a_time_without_a_year_is_the_last_one() -> None:
         ("1.5T", 1572864),
         ("100", 1),
         ("-", 0),
-    ]
-    + [("", 0), ("lots", 0), ("1G", 1024), ("2048 KB", 2)],
+        ("", 0),
+        ("lots", 0),
+        ("1G", 1024),
+        ("2048 KB", 2),
+    ],
 )
 def test_amounts_of_memory(text: str, mib: int) -> None:
     assert words.mib(text) == mib
@@ -377,8 +381,9 @@ def test_where_a_job_runs(text: str, wanted: words.Cores) -> None:
         ("1440.0/hostA", 86400),
         ("7.5 min of vm", 450),
         ("-", None),
-    ]
-    + [("100:00:01", 360001), ("", None)],
+        ("100:00:01", 360001),
+        ("", None),
+    ],
 )
 def test_run_limits(text: str, seconds: int | None) -> None:
     assert words.run_limit(text) == seconds
