@@ -15,6 +15,7 @@ keep    = @mkdir -p .benchmarks; { $(MEASURE) bench.machine; echo; $(MEASURE) $(
               | tee .benchmarks/.$(1)$(if $(3),,; mv .benchmarks/.$(1) .benchmarks/$(1))
 
 .PHONY: demo test lint types check lab-slurm batch batch-torque slurm-rate bench bench-gate bench-expected figures kueue growth curves profile \
+.PHONY: demo test lint types check lab-slurm batch batch-lsf slurm-rate bench bench-gate bench-expected figures kueue growth curves profile \
         performance document clean
 
 demo: $(READY)          ## run the main job: a policy, a daemon, thousands of requests, decisions
@@ -40,6 +41,8 @@ batch: $(READY)         ## measure the drivers of batch systems with 10,000 node
 
 batch-torque: $(READY)  ## the same for TORQUE and OpenPBS
 	$(call keep,batch_torque.md,bench.batch_torque)
+batch-lsf: $(READY)     ## measure the LSF driver like that, in each of its forms
+	$(call keep,batch_lsf.md,bench.batch_lsf)
 
 slurm-rate: $(READY)    ## submit to a real Slurm, by the driver and by bare commands
 	$(call keep,rate.md,labs.slurm.rate)

@@ -21,7 +21,6 @@ WANTED: Final = (
     "nreq_slot",
     "slots",
     "runtimelimit",
-    "effective_resreq",
     "combined_resreq",
     "pend_reason",
     "exit_code",
@@ -35,12 +34,10 @@ _TELLING: Final = frozenset(
 )
 """Without one of these, what the long listing says is needed too."""
 
-_FREE: Final = ("proj_name", "effective_resreq", "job_name")
+_FREE: Final = ("proj_name", "combined_resreq", "job_name")
 """What users write as they like. Between delimiters it comes by itself, the name at the end."""
 
-PLAIN: Final = tuple(
-    name for name in WANTED if name not in {*_FREE, "combined_resreq", "pend_reason", "exit_reason"}
-)
+PLAIN: Final = tuple(name for name in WANTED if name not in {*_FREE, "pend_reason", "exit_reason"})
 TEXTS: Final = ("jobid", "jobindex", *_FREE)
 
 HOST_NEEDED: Final = ("host_name", "status", "max")
@@ -67,7 +64,6 @@ class Said(msgspec.Struct, rename="upper", gc=False):
     nreq_slot: str = ""
     slots: str = ""
     runtimelimit: str = ""
-    effective_resreq: str = ""
     combined_resreq: str = ""
     pend_reason: str = ""
     exit_code: str = ""

@@ -72,12 +72,17 @@ def id_of(said: Said, has_index: bool) -> str:
 
 
 def rows(
-    listing: Iterable[Said], cluster: str, now: int, form: Form, told: Mapping[str, Told] | None = None
+    listing: list[Said], cluster: str, now: int, form: Form, told: Mapping[str, Told] | None = None
 ) -> list[Row]:
-    """The rows of a listing, with what the long listing tells of them, by id."""
+    """The rows of a listing, with what the long listing tells of them, by id.
+
+    The listing is used up, for it is large: what has been read of it is let go.
+    """
     reading, told = _Reading(now, form), told or {}
     made: list[Row] = []
-    for said in listing:
+    listing.reverse()
+    while listing:
+        said = listing.pop()
         id_ = id_of(said, form.has_index)
         made.append(_row(said, id_, cluster, reading, told.get(id_, _UNTOLD)))
     return made
@@ -109,7 +114,7 @@ def _row(said: Said, id_: str, cluster: str, reading: _Reading, more: Told) -> R
         state = ended_as(native, reason, ran)
     cores = sum(count for _, count in nodes) if state in HOLDING else 0
     cores = cores or _asked(said, more)
-    resources = words.said(said.effective_resreq) or words.said(said.combined_resreq) or more.resources
+    resources = words.said(said.combined_resreq) or more.resources
     submitted = moment(said.submit_time) or more.submitted_at or 0
     return Row(
         ref=ref_of(said.job_name, cluster, id_, minute(submitted)),

@@ -122,7 +122,10 @@ def _index(text: str) -> str:
 
 def _document(decoder: msgspec.json.Decoder[_Document[T]], listing: bytes, command: str) -> _Document[T]:
     try:
-        document = decoder.decode(listing.decode("utf-8", "replace"))  # a name may be in any encoding
+        try:
+            document = decoder.decode(listing)
+        except UnicodeDecodeError:  # a name may be in any encoding
+            document = decoder.decode(listing.decode("utf-8", "replace"))
     except (msgspec.DecodeError, RecursionError) as error:
         raise Unreadable(f"{command} wrote no listing in JSON: {error}") from None
     if document.command != command:

@@ -116,7 +116,6 @@ class Printer:
             "nreq_slot": str(job.slots),
             "slots": str(slots if placed else job.slots),
             "runtimelimit": f"{job.limit // 60:02}:{job.limit % 60:02}:00" if job.limit is not None else "",
-            "effective_resreq": self.resources(job) if placed else "",
             "combined_resreq": self.resources(job),
             "pend_reason": "Job has been stopped while pending;" if job.stat == "PSUSP" else "",
             "exit_code": str(job.wait_status >> 8) if job.stat == "EXIT" and job.wait_status else "",

@@ -143,7 +143,7 @@ def test_jobs_as_ibm_shows_them() -> None:
         proj_name="lab", submit_time="Nov 23 01:53:28 2026", start_time="Nov 23 01:53:30 2026",
         exec_host="2*hostA:hostB",
         nalloc_slot="3", runtimelimit="00:10:00", user_group="-", gpu_num="1",
-        effective_resreq="select[type == any] rusage[mem=512.00:tmp=3.00] span[ptile=2]",
+        combined_resreq="select[type == any] rusage[mem=512.00:tmp=3.00] span[ptile=2]",
     )  # fmt: skip
     made = row(said, Form(Unit.MB, per_task=False, has_index=True))
     assert (made.ref.id, made.ref.key, made.ref.submitted_at) == ("123[4]", "k1", 0x65F0)
