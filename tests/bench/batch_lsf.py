@@ -132,7 +132,8 @@ def accounted() -> bytes:
     return "".join(
         _ACCT.format(
             ended=_NOW - at % 500, jobid=1_000_000 + at, slots=draw.choice((1, 2, 4)),
-            submitted=_NOW - at - 9000, started=_NOW - at - 8000, user=f"user{draw.randrange(800)}", queue="grid", project="default",
+            submitted=_NOW - at - 9000, started=_NOW - at - 8000, user=f"user{draw.randrange(800)}",
+            queue="grid", project="default",
             host=f"wn{draw.randrange(1, NODES):05}", name=f"wn-{draw.randbytes(12).hex()}-{_NOW - at:x}",
         )
         for at in range(JOBS)
