@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from wnodes_batch import identity
+from wnodes_batch.acting import DONE, NOT_THE_ONE, already, first
 from wnodes_batch.identity import Identities, Lookup
 from wnodes_batch.runner import run
 from wnodes_engine.backend import (
@@ -22,7 +23,6 @@ from wnodes_engine.backend import (
     Endings,
     Health,
     JobRef,
-    JobState,
     NodeAction,
     SlotRequest,
     Snapshot,
@@ -33,7 +33,6 @@ from wnodes_engine.values import Node
 
 from wnodes_lsf import commands, config, doctor, errors, hosts, jobs, listing
 from wnodes_lsf.client import AT_ONCE, Client, Run, chunks
-from wnodes_lsf.errors import DONE, NOT_THE_ONE
 from wnodes_lsf.history import History
 from wnodes_lsf.listing import Unreadable
 from wnodes_lsf.options import read_options
@@ -132,7 +131,7 @@ class LsfBackend(BatchBackend):
             key = row.ref.key
             if key not in wanted or row.user != self.runs_as(wanted[key]) or row.state in ENDED:
                 continue
-            if key not in found or _age(row.ref) < _age(found[key]):
+            if key not in found or first(row.ref) < first(found[key]):
                 found[key] = row.ref
         return found
 
@@ -194,7 +193,7 @@ class LsfBackend(BatchBackend):
             row = rows.get(ref.id)
             if row is None or row.ref != ref or row.state in ENDED:
                 continue
-            if (outcome := _already(action, row.state)) is not None:
+            if (outcome := already(action, row.state)) is not None:
                 outcomes[ref] = outcome
             else:
                 to_do.setdefault("" if self._privileged else row.user, []).append(ref)
@@ -300,34 +299,3 @@ def _unfit_hosts(slot: SlotRequest) -> str:
         if not _HOST.fullmatch(name):
             return f"there is no host {name!r}"
     return ""
-
-
-def _age(ref: JobRef) -> tuple[int, int, str]:
-    return ref.submitted_at, len(ref.id), ref.id
-
-
-def _already(action: Action, state: JobState) -> ActionOutcome | None:
-    """What an action comes to without a command: it is so already, or it cannot be."""
-    waiting = state in {JobState.PENDING, JobState.HELD}
-    match action:
-        case Action.RELEASE if state is not JobState.HELD:
-            return DONE
-        case Action.HOLD if state is JobState.HELD:
-            return DONE
-        case Action.SUSPEND if state is JobState.SUSPENDED:
-            return DONE
-        case Action.RESUME if state is JobState.RUNNING:
-            return DONE
-        case Action.CANCEL if state is JobState.ENDING:
-            return DONE
-        case Action.HOLD if not waiting:
-            pass  # bstop would suspend it
-        case Action.SUSPEND if state is not JobState.RUNNING:
-            pass  # bstop would hold one that waits
-        case Action.RESUME if state is not JobState.SUSPENDED:
-            pass
-        case Action.REQUEUE if waiting:
-            pass
-        case _:
-            return None
-    return ActionOutcome(Verdict.REFUSED, f"cannot {action} a job that is {state}")

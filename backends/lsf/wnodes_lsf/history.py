@@ -7,13 +7,13 @@ and the cursor is the time of the last look, and how many endings this very back
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
 import msgspec
 from wnodes_batch import logfile
+from wnodes_batch.telling import Telling
 from wnodes_engine.backend import ENDED, BackendUnavailable, Ending, Endings, JobRef
 
 from wnodes_lsf import accounting, acct_file, commands
@@ -24,8 +24,6 @@ _PIECE: Final = 16 << 20  # bytes of lsb.acct that are read at a time
 _FILE: Final = "acct:"
 _LOOK: Final = "seen:"
 _NOTHING: Final = ("No matching job found", "No job found", "There is no job", "no matching job")
-
-Identity = tuple[JobRef, int]
 
 
 class Cursor(msgspec.Struct, frozen=True):
@@ -45,9 +43,8 @@ class History:
     def __init__(self, client: Client, options: Options) -> None:
         self._client = client
         self._options = options
-        self._mark = secrets.token_hex(4)
-        self._told: dict[Identity, int] = {}
-        self._count = 0
+        self._telling = Telling()
+        self._noticed: dict[JobRef, int] = {}
         self.broken = 0
         """Records of lsb.acct that could not be read."""
         self.lost = False
@@ -94,7 +91,7 @@ class History:
         cursor = self._read(text, now)
         settings = await client.learn()
         endings = accounting.from_rows(await client.rows(commands.FINISHED))
-        if cursor.since < now - settings.remembers + self._options.lag and cursor.mark != self._mark:
+        if cursor.since < now - settings.remembers + self._options.lag and cursor.mark != self._telling.mark:
             seen = {ending.ref for ending in endings}
             older = await self._older(cursor.since - self._options.lag, now)
             endings = [ending for ending in older if ending.ref not in seen] + endings
@@ -124,24 +121,18 @@ class History:
         return []
 
     def _page(self, endings: Iterable[Ending], cursor: Cursor, now: int) -> Endings:
-        ours = cursor.mark == self._mark
-        known = cursor.told if ours else 0
-        oldest = cursor.since - self._options.lag
-        fresh: list[Ending] = []
-        listed: set[Identity] = set()
-        for ending in endings:
-            identity = (ending.ref, ending.ended_at)
-            listed.add(identity)
-            if not 0 < self._told.get(identity, 0) <= known and (
-                ours or ending.ended_at >= oldest or not ending.ended_at
-            ):
-                fresh.append(ending if ending.ended_at else msgspec.structs.replace(ending, ended_at=now))
-            if identity not in self._told:
-                self._count += 1
-                self._told[identity] = self._count
-        self._told = {
-            each: number
-            for each, number in self._told.items()
-            if each in listed or each[1] >= now - 2 * self._options.lag
-        }
-        return Endings(tuple(fresh), str(Cursor(now, self._mark, self._count)))
+        dated = [self._dated(ending, now) for ending in endings]
+        fresh = self._telling.fresh(dated, cursor.mark, cursor.told)
+        if cursor.mark != self._telling.mark:  # all is new to this backend, but not to whom it serves
+            oldest = cursor.since - self._options.lag
+            fresh = [ending for ending in fresh if ending.ended_at >= oldest]
+        listed = {ending.ref for ending in dated}
+        self._noticed = {ref: at for ref, at in self._noticed.items() if ref in listed}
+        self._telling.forget(min([now - 2 * self._options.lag, *(ending.ended_at for ending in dated)]))
+        return Endings(tuple(fresh), str(Cursor(now, self._telling.mark, self._telling.count)))
+
+    def _dated(self, ending: Ending, now: int) -> Ending:
+        """An ending of which no listing tells the time is as old as its first sight."""
+        if ending.ended_at:
+            return ending
+        return msgspec.structs.replace(ending, ended_at=self._noticed.setdefault(ending.ref, now))
