@@ -20,7 +20,9 @@ from wnodes_engine.backend import (
     BackendUnavailable,
     BatchBackend,
     Capability,
+    Ending,
     Endings,
+    Fate,
     Health,
     JobRef,
     NodeAction,
@@ -138,6 +140,11 @@ class LsfBackend(BatchBackend):
     async def finished(self, cursor: str) -> Endings:
         """The endings since `cursor`, from lsb.acct, or from what bjobs, bacct and bhist remember."""
         return await self._history.finished(cursor)
+
+    async def look_again(self, refs: Sequence[JobRef]) -> Mapping[JobRef, Fate | Ending]:
+        """What is told of jobs that are not listed any more, each by its whole reference."""
+        ours = [ref for ref in refs if ref.cluster == self.name and _ID.fullmatch(ref.id)]
+        return dict.fromkeys(refs, Fate.UNKNOWN) | dict(await self._history.again(ours))
 
     async def _seen(self) -> tuple[Node, ...]:
         nodes = await self._client.nodes(self._nodes)

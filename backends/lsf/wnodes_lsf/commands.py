@@ -96,6 +96,12 @@ def remembered(since: int, until: int) -> Argv:
     return ("bhist", "-l", "-n", "0", "-u", "all", "-C", f"{_minute(since)},{_minute(until)}")
 
 
+def accounts_of(ids: Iterable[str]) -> tuple[Argv, Argv]:
+    """How some jobs have ended, by lsb.acct and by all of lsb.events."""
+    ids = tuple(ids)
+    return ("bacct", "-l", "-u", "all", *ids), ("bhist", "-l", "-n", "0", "-u", "all", *ids)
+
+
 def act(action: Action, ids: Iterable[str]) -> Argv:
     """Do one thing to jobs that were verified."""
     return (_WORDS[action], *ids)

@@ -7,17 +7,17 @@ and the cursor is the time of the last look, and how many endings this very back
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 import msgspec
 from wnodes_batch import logfile
 from wnodes_batch.telling import Telling
-from wnodes_engine.backend import ENDED, BackendUnavailable, Ending, Endings, JobRef
+from wnodes_engine.backend import ENDED, BackendUnavailable, Ending, Endings, Fate, JobRef
 
 from wnodes_lsf import accounting, acct_file, commands
-from wnodes_lsf.client import Client
+from wnodes_lsf.client import AT_ONCE, Client, chunks
 from wnodes_lsf.options import Options
 
 _PIECE: Final = 16 << 20  # bytes of lsb.acct that are read at a time
@@ -107,18 +107,37 @@ class History:
 
     async def _older(self, since: int, now: int) -> list[Ending]:
         """What has ended before bjobs can tell, from bacct, or bhist where there is none."""
-        client = self._client
-        for argv in (commands.accounted(since, now + 60), commands.remembered(since, now + 60)):
+        return await self._asked(commands.accounted(since, now + 60), commands.remembered(since, now + 60))
+
+    async def _asked(self, *commands_: tuple[str, ...]) -> list[Ending]:
+        """The endings that the first of these commands which is there tells."""
+        client, now = self._client, int(self._client.clock())
+        for argv in commands_:
             answer = await client.answer(argv)
             if not answer.began or answer.status == 127:
                 continue
-            if answer.status == 0:
-                text = answer.out.decode("utf-8", "replace")
-                return await client.parsed(accounting.from_text, text, client.cluster, now)
-            if any(known in answer.said for known in _NOTHING):
-                return []
-            raise client.failed(argv, answer)
+            missing = answer.status is not None and any(known in answer.said for known in _NOTHING)
+            if answer.status != 0 and not missing:
+                raise client.failed(argv, answer)
+            text = answer.out.decode("utf-8", "replace")
+            return await client.parsed(accounting.from_text, text, client.cluster, now)
         return []
+
+    async def again(self, refs: Sequence[JobRef]) -> Mapping[JobRef, Fate | Ending]:
+        """What bjobs, bacct or bhist tell of these very jobs. Raises BackendUnavailable.
+
+        LSF has a submission on disk before it answers, so a job that nobody knows is not said to be lost.
+        """
+        fates: dict[JobRef, Fate | Ending] = dict.fromkeys(refs, Fate.UNKNOWN)
+        for some in chunks(sorted({ref.id for ref in refs}), AT_ONCE):
+            rows = await self._client.rows((), some)
+            told = accounting.from_rows(rows)
+            if rest := sorted(set(some) - {row.ref.id for row in rows}):
+                told += await self._asked(*commands.accounts_of(rest))
+            fates |= {
+                each.ref: self._dated(each, int(self._client.clock())) for each in told if each.ref in fates
+            }
+        return fates
 
     def _page(self, endings: Iterable[Ending], cursor: Cursor, now: int) -> Endings:
         dated = [self._dated(ending, now) for ending in endings]

@@ -431,10 +431,13 @@ class Lsf:
     def _bacct(self, words: list[str], *_: object) -> Said:
         if self.dialect == "volclava":
             return Said(127, "", "bash: line 1: bacct: command not found")
-        return Said(0, Printer(self).bacct([job for job in self.jobs if job.stat in ENDED]))
+        ids = words[3:] if "-C" not in words else []
+        found = [job for job in self.jobs if job.stat in ENDED and (not ids or str(job.id) in ids)]
+        return Said(0, Printer(self).bacct(found))
 
     def _bhist(self, words: list[str], *_: object) -> Said:
-        found = [job for job in self.jobs if job.stat in ENDED]
+        ids = words[5:] if "-C" not in words else []
+        found = [job for job in self.jobs if job.stat in ENDED and (not ids or str(job.id) in ids)]
         if not found:
             return Said(255, "", "No matching job found")
         return Said(0, Printer(self).bhist(found))

@@ -20,6 +20,8 @@ from wnodes_engine.backend import (
     ActionOutcome,
     BackendUnavailable,
     Capability,
+    Ending,
+    Fate,
     JobRef,
     JobState,
     NodeAction,
@@ -376,6 +378,21 @@ def test_what_ended_longer_ago_than_bjobs_remembers_is_told_by_bacct_or_bhist(
     page = lab.finished(cursor, lab.driver())
     assert [each.ref for each in page.records] == [ref]
     assert page.records[0].ended_at < lab.clock.now - 19_000
+
+
+def test_a_second_look_tells_the_end_of_the_very_job_or_nothing(lab: Lab) -> None:
+    ended = lab.taken(held=False, script="#!/bin/sh\nexit 3\n")
+    lab.clock.now += 1
+    lab.lsf.advance()
+    lab.clock.now += 1
+    running = lab.taken("k2")
+    other = JobRef("grid", ended.id, "k3", ended.submitted_at)
+    absent = JobRef("grid", "999", "k4", 0)
+    fates = asyncio.run(lab.backend.look_again([ended, running, other, absent, JobRef("x", "-1", "", 0)]))
+    fate = fates.pop(ended)
+    assert isinstance(fate, Ending)
+    assert fate.exit_status == 3
+    assert set(fates.values()) == {Fate.UNKNOWN}
 
 
 def test_a_job_that_was_requeued_has_not_ended_though_lsb_acct_says_so(tmp_path: Path) -> None:
