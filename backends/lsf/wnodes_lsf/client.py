@@ -157,8 +157,8 @@ class Client:
                     raise BackendUnavailable(f"{self.cluster}: bjobs shows jobs, but not in JSON")
             elif answer.status is not None and _has(answer.said, NO_JOBS):
                 return []
-            elif (name := fields.refused(answer.said, self._fields)) and name not in fields.NEEDED:
-                self._fields = [field for field in self._fields if field != name]
+            elif fewer := fields.fewer(answer.said, self._fields, fields.NEEDED):
+                self._fields = fewer
             elif self._form is Form.AUTO and answer.status is not None and _has(answer.said, _OPTION):
                 self._form, self._fields = Form.DELIMITED, list(fields.PLAIN)
             else:
@@ -194,10 +194,9 @@ class Client:
                 break
             if missing:
                 return []
-            name = fields.refused(answer.said, self._fields)
-            if not name or name in fields.NEEDED:
+            if (fewer := fields.fewer(answer.said, self._fields, fields.NEEDED)) is None:
                 raise self.failed(argv, answer)
-            self._fields = [field for field in self._fields if field != name]
+            self._fields = fewer
         said = await self.parsed(listing.delimited, answer.out, self._fields)
         named, doubtful = await self._named(where, ids, said)
         if len(doubtful) > _MOST_DOUBTFUL:
@@ -267,9 +266,8 @@ class Client:
             answer = await self.answer(argv)
             if answer.status == 0:
                 return await self.parsed(listing.hosts, answer.out)
-            name = fields.refused(answer.said, self._host_fields)
-            if name and name not in fields.HOST_NEEDED:
-                self._host_fields = [field for field in self._host_fields if field != name]
+            if fewer := fields.fewer(answer.said, self._host_fields, fields.HOST_NEEDED):
+                self._host_fields = fewer
             elif answer.status is not None and _has(answer.said, _OPTION):
                 self._host_fields = None
             else:

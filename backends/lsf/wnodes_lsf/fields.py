@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 import msgspec
@@ -83,13 +83,18 @@ class HostSaid(msgspec.Struct, rename="upper", gc=False):
     ngpus: str = ""
 
 
-def refused(message: str, asked: Iterable[str]) -> str:
-    """Which of these fields a message says that LSF does not know; empty if it says nothing of the kind."""
-    if "field" not in message.lower():
-        return ""
-    lowered = message.lower()
-    named = [name for name in asked if re.search(rf"(?<![a-z_]){re.escape(name)}(?![a-z_])", lowered)]
-    return named[0] if len(named) == 1 else ""
+def fewer(message: str, asked: Sequence[str], needed: Collection[str]) -> list[str] | None:
+    """What to ask for instead, after a message that a field is not known; None if it says something else.
+
+    A message that does not name the field costs the last one that can be done without: the newest.
+    """
+    said = message.lower()
+    if "field" not in said and "format" not in said:
+        return None
+    named = [name for name in asked if re.search(rf"(?<![a-z_]){re.escape(name)}(?![a-z_])", said)]
+    spare = [name for name in asked if name not in needed]
+    drop = named[0] if len(named) == 1 else spare[-1] if spare else ""
+    return [name for name in asked if name != drop] if drop in spare else None
 
 
 def tells_all(fields: Iterable[str]) -> bool:

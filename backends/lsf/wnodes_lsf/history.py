@@ -133,10 +133,9 @@ class History:
             rows = await self._client.rows((), some)
             told = accounting.from_rows(rows)
             if rest := sorted(set(some) - {row.ref.id for row in rows}):
-                told += await self._asked(*commands.accounts_of(rest))
-            fates |= {
-                each.ref: self._dated(each, int(self._client.clock())) for each in told if each.ref in fates
-            }
+                told = await self._asked(*commands.accounts_of(rest)) + told
+            now = int(self._client.clock())
+            fates |= {each.ref: self._dated(each, now) for each in told if each.ref in fates}
         return fates
 
     def _page(self, endings: Iterable[Ending], cursor: Cursor, now: int) -> Endings:

@@ -85,6 +85,22 @@ def test_a_state_of_a_host_that_is_not_known_takes_no_work(status: str) -> None:
     assert takes_work(status) == (status in {"ok", "closed_Full"})
 
 
+@pytest.mark.parametrize(
+    ("message", "left"),
+    [
+        ("<C> in the format string is not a valid field name.", ["a", "b"]),
+        ("bad field name: b", ["a", "c"]),
+        ("Bad format.", ["a", "b"]),
+        ("<A> in the format string is not a valid field name.", None),
+        ("LIM is down; try later", None),
+        ("", None),
+    ],
+)
+def test_a_field_that_is_not_known_is_left_out(message: str, left: list[str] | None) -> None:
+    assert fields.fewer(message, ["a", "b", "c"], {"a"}) == left
+    assert fields.fewer(message, ["a"], {"a"}) is None
+
+
 # --------------------------------------------------------------------------- between delimiters
 
 
