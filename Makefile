@@ -75,6 +75,7 @@ profile: $(READY)       ## sample where the time goes
 	$(call keep,profile.md,bench.hotspots)
 
 performance: bench batch batch-torque kueue growth curves profile figures document  ## all that docs/performance.md shows
+performance: bench batch batch-lsf kueue growth curves profile figures document  ## all that docs/performance.md shows
 
 document: $(READY)      ## paste what has been measured into docs/performance.md
 	@$(MEASURE) bench.document
