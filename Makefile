@@ -14,8 +14,8 @@ MEASURE = PYTHONHASHSEED=0 PYTHONPATH=tests $(BIN)/python -m
 keep    = @mkdir -p .benchmarks; { $(MEASURE) bench.machine; echo; $(MEASURE) $(2); } \
               | tee .benchmarks/.$(1)$(if $(3),,; mv .benchmarks/.$(1) .benchmarks/$(1))
 
-.PHONY: demo test lint types check lab-slurm batch batch-torque slurm-rate bench bench-gate bench-expected figures kueue growth curves profile \
-.PHONY: demo test lint types check lab-slurm batch batch-lsf slurm-rate bench bench-gate bench-expected figures kueue growth curves profile \
+.PHONY: demo test lint types check lab-slurm batch batch-torque batch-lsf slurm-rate \
+        bench bench-gate bench-expected figures kueue growth curves profile \
         performance document clean
 
 demo: $(READY)          ## run the main job: a policy, a daemon, thousands of requests, decisions
@@ -41,6 +41,7 @@ batch: $(READY)         ## measure the drivers of batch systems with 10,000 node
 
 batch-torque: $(READY)  ## the same for TORQUE and OpenPBS
 	$(call keep,batch_torque.md,bench.batch_torque)
+
 batch-lsf: $(READY)     ## measure the LSF driver like that, in each of its forms
 	$(call keep,batch_lsf.md,bench.batch_lsf)
 
@@ -74,8 +75,7 @@ curves: $(CURVES)       ## draw what `make bench growth` has measured into docs/
 profile: $(READY)       ## sample where the time goes
 	$(call keep,profile.md,bench.hotspots)
 
-performance: bench batch batch-torque kueue growth curves profile figures document  ## all that docs/performance.md shows
-performance: bench batch batch-lsf kueue growth curves profile figures document  ## all that docs/performance.md shows
+performance: bench batch batch-torque batch-lsf kueue growth curves profile figures document  ## all that docs/performance.md shows
 
 document: $(READY)      ## paste what has been measured into docs/performance.md
 	@$(MEASURE) bench.document
