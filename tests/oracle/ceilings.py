@@ -85,7 +85,8 @@ def exceeded(
     if ask == 0:
         return
     ever = state.bound(ceiling, configured=True)
-    if denying and ask > ever * hour and quota.condition.window is None:
+    more_is_short = quota.denies and held + ever * hour > bound * hour
+    if denying and ask > ever * hour and quota.condition.window is None and not more_is_short:
         yield Why(Code.QUOTA, r, ever, up(ask, hour), up(ask - ever * hour, hour), *at(ceiling.span))
     elif held + ask > bound * hour and (quota.denies or not denying):
         short = up(held + ask - bound * hour, hour)

@@ -73,7 +73,9 @@ def denials(state: State, claim: Claim | None, refusals: list[Refusal], now: int
             asked *= needed[meter]
         elif spec.quota.nodes is not None and placed:
             continue  # its parts have gone elsewhere
-        if meter in needed or (asked > ever and spec.quota.nodes is None):
+        # Where it denies anyway, what is held already counts: more is short than by the request alone.
+        more_is_short = spec.quota.denies and held + ever > bound
+        if meter in needed or (asked > ever and spec.quota.nodes is None and not more_is_short):
             over.append((meter, _over(state, spec, key, 0, asked, ever, alone=_asks(claim))))
         elif held + asked > bound and spec.quota.denies:
             over.append((meter, _over(state, spec, key, held, asked, bound)))
