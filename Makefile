@@ -34,7 +34,7 @@ check: $(READY)
 	$(BIN)/pytest --numprocesses=auto
 
 lab-slurm: $(READY)     ## drive a real Slurm of several nodes; installs Debian's packages where they are missing
-	WNODES_LABS=slurm WNODES_LAB_INSTALL=1 $(BIN)/pytest -rs -p no:xdist tests/labs/slurm
+	WNODES_LABS=slurm WNODES_LAB_INSTALL=1 $(BIN)/pytest -rs -p no:xdist tests/labs/slurm $(LAB)
 
 batch: $(READY)         ## measure the drivers of batch systems with 10,000 nodes and 100,000 jobs
 	$(call keep,batch.md,bench.batch)
