@@ -1,10 +1,11 @@
-"""What an action comes to by the state of the job alone, before any command is run."""
+"""What a listing says of our jobs before any command is run: which they are, and what an action comes to."""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, Protocol
 
-from wnodes_engine.backend import Action, ActionOutcome, JobRef, JobState, Verdict
+from wnodes_engine.backend import ENDED, Action, ActionOutcome, JobRef, JobState, Verdict
 
 DONE: Final = ActionOutcome(Verdict.DONE)
 NOT_THE_ONE: Final = ActionOutcome(
@@ -39,6 +40,35 @@ def already(action: Action, state: JobState) -> ActionOutcome | None:
     return ActionOutcome(Verdict.REFUSED, f"cannot {action} a job that is {state}")
 
 
-def first(ref: JobRef) -> tuple[int, int, str]:
-    """How copies of a job are ordered: by their submission."""
+class Shown(Protocol):
+    """A job as a listing shows it."""
+
+    @property
+    def ref(self) -> JobRef:
+        """Which it is."""
+
+    @property
+    def user(self) -> str:
+        """Whose it is."""
+
+    @property
+    def state(self) -> JobState:
+        """Where it stands."""
+
+
+def ours(
+    rows: Iterable[Shown], wanted: Mapping[str, str], runs_as: Callable[[str], str]
+) -> dict[str, JobRef]:
+    """What of the wanted (user by key) is there and has not ended, by key; of copies the first submitted."""
+    found: dict[str, JobRef] = {}
+    for row in rows:
+        key = row.ref.key
+        if key not in wanted or row.user != runs_as(wanted[key]) or row.state in ENDED:
+            continue
+        if key not in found or _age(row.ref) < _age(found[key]):
+            found[key] = row.ref
+    return found
+
+
+def _age(ref: JobRef) -> tuple[int, int, str]:
     return ref.submitted_at, len(ref.id), ref.id

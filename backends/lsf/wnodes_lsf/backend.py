@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from wnodes_batch import identity
-from wnodes_batch.acting import DONE, NOT_THE_ONE, already, first
+from wnodes_batch.acting import DONE, NOT_THE_ONE, already, ours
+from wnodes_batch.bulk import chunks
 from wnodes_batch.identity import Identities, Lookup
 from wnodes_batch.runner import run
 from wnodes_engine.backend import (
@@ -34,7 +35,7 @@ from wnodes_engine.backend import (
 from wnodes_engine.values import Node
 
 from wnodes_lsf import commands, config, doctor, errors, hosts, jobs, listing
-from wnodes_lsf.client import AT_ONCE, Client, Run, chunks
+from wnodes_lsf.client import AT_ONCE, Client, Run
 from wnodes_lsf.history import History
 from wnodes_lsf.listing import Unreadable
 from wnodes_lsf.options import read_options
@@ -128,14 +129,7 @@ class LsfBackend(BatchBackend):
         if not users:
             return {}
         where = ("-u", *users) if len(users) == 1 else commands.EVERYBODY
-        found: dict[str, JobRef] = {}
-        for row in await self._client.rows(where, in_full=False):
-            key = row.ref.key
-            if key not in wanted or row.user != self.runs_as(wanted[key]) or row.state in ENDED:
-                continue
-            if key not in found or first(row.ref) < first(found[key]):
-                found[key] = row.ref
-        return found
+        return ours(await self._client.rows(where, in_full=False), wanted, self.runs_as)
 
     async def finished(self, cursor: str) -> Endings:
         """The endings since `cursor`, from lsb.acct, or from what bjobs, bacct and bhist remember."""

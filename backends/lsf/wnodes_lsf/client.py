@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
 
+from wnodes_batch.bulk import chunks
 from wnodes_batch.runner import Answer, Command, run
 from wnodes_engine.backend import BackendUnavailable
 from wnodes_engine.values import Node
@@ -277,10 +277,3 @@ class Client:
 
 def _has(said: str, any_of: Iterable[str]) -> bool:
     return any(text in said for text in any_of)
-
-
-def chunks(values: Iterable[str], size: int) -> Iterator[tuple[str, ...]]:
-    """The values, so many at a time."""
-    rest = iter(values)
-    while some := tuple(islice(rest, size)):
-        yield some

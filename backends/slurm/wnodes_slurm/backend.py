@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from wnodes_batch import identity
+from wnodes_batch.acting import DONE, NOT_THE_ONE, already, ours
+from wnodes_batch.bulk import chunks
 from wnodes_batch.identity import Identities, Lookup
 from wnodes_batch.runner import run
 from wnodes_engine.backend import (
@@ -24,7 +26,6 @@ from wnodes_engine.backend import (
     Fate,
     Health,
     JobRef,
-    JobState,
     NodeAction,
     SlotRequest,
     Snapshot,
@@ -33,8 +34,7 @@ from wnodes_engine.backend import (
 )
 
 from wnodes_slurm import commands, config, doctor, errors, jobs, nodes
-from wnodes_slurm.client import AT_ONCE, Client, Run, chunks
-from wnodes_slurm.errors import DONE, NOT_THE_ONE
+from wnodes_slurm.client import AT_ONCE, Client, Run
 from wnodes_slurm.history import History
 from wnodes_slurm.options import read_options
 from wnodes_slurm.script import script_of
@@ -113,14 +113,7 @@ class SlurmBackend(BatchBackend):
         if not users:
             return {}
         argv = commands.listing(users=sorted(users) if len(users) <= _FEW_USERS else ())
-        found: dict[str, JobRef] = {}
-        for row in await self._rows(argv):
-            key = row.ref.key
-            if key not in wanted or row.user != self.runs_as(wanted[key]) or row.state in ENDED:
-                continue
-            if key not in found or _age(row.ref) < _age(found[key]):
-                found[key] = row.ref
-        return found
+        return ours(await self._rows(argv), wanted, self.runs_as)
 
     async def finished(self, cursor: str) -> Endings:
         """The endings since `cursor`, from slurmdbd, or from the controller where there is none."""
@@ -185,7 +178,7 @@ class SlurmBackend(BatchBackend):
             row = rows.get(ref.id)
             if row is None or row.ref != ref or row.state in ENDED:
                 continue
-            if (outcome := _already(action, row.state)) is not None:
+            if (outcome := already(action, row.state)) is not None:
                 outcomes[ref] = outcome
             else:
                 to_do.append(ref)
@@ -255,34 +248,3 @@ def _unfit_nodes(slot: SlotRequest) -> str:
         if not _NODE.fullmatch(name):
             return f"there is no node {name!r}"
     return ""
-
-
-def _age(ref: JobRef) -> tuple[int, int, str]:
-    return ref.submitted_at, len(ref.id), ref.id
-
-
-def _already(action: Action, state: JobState) -> ActionOutcome | None:
-    """What an action comes to without a command: it is so already, or it cannot be."""
-    waiting = state in {JobState.PENDING, JobState.HELD}
-    match action:
-        case Action.RELEASE if state is not JobState.HELD:
-            return DONE
-        case Action.HOLD if state is JobState.HELD:
-            return DONE
-        case Action.SUSPEND if state is JobState.SUSPENDED:
-            return DONE
-        case Action.RESUME if state is JobState.RUNNING:
-            return DONE
-        case Action.CANCEL if state is JobState.ENDING:
-            return DONE
-        case Action.HOLD if not waiting:
-            pass  # Slurm would say yes, and hold it after its next requeue
-        case Action.SUSPEND if state is not JobState.RUNNING:
-            pass
-        case Action.RESUME if state is not JobState.SUSPENDED:
-            pass
-        case Action.REQUEUE if waiting:
-            pass
-        case _:
-            return None
-    return ActionOutcome(Verdict.REFUSED, f"cannot {action} a job that is {state}")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from itertools import islice
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Final, ParamSpec, TypeVar
 
+from wnodes_batch.bulk import chunks
 from wnodes_batch.identity import account
 from wnodes_batch.runner import Answer, Command, run
 from wnodes_engine.backend import BackendUnavailable
@@ -100,10 +100,3 @@ class Client:
     async def _ask(self, argv: tuple[str, ...]) -> Answer:
         env = {**self.env, **_EPOCH}
         return await self._run(Command(argv, limit=self._options.limit, most=_LARGEST, env=env))
-
-
-def chunks(values: Iterable[str], size: int) -> Iterator[tuple[str, ...]]:
-    """The values, so many at a time."""
-    rest = iter(values)
-    while some := tuple(islice(rest, size)):
-        yield some

@@ -7,12 +7,12 @@ from typing import Final
 
 from wnodes_batch.hostlist import compress
 from wnodes_batch.identity import Account, Means
+from wnodes_batch.tags import tag
 from wnodes_engine.backend import Action, JobRef, SlotRequest
 
 from wnodes_slurm import accounting, jobs
 from wnodes_slurm.options import Options
 from wnodes_slurm.states import ENDED_NAMES
-from wnodes_slurm.words import tag
 
 Argv = tuple[str, ...]
 

@@ -6,13 +6,9 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from wnodes_batch.acting import DONE
 from wnodes_batch.runner import Answer
 from wnodes_engine.backend import Action, ActionOutcome, JobRef, Verdict
-
-DONE: Final = ActionOutcome(Verdict.DONE)
-NOT_THE_ONE: Final = ActionOutcome(
-    Verdict.CONFLICT, "there is no such job: another id, key or time of submission, or it has ended"
-)
 
 _MEANINGS: Final[tuple[tuple[str, Verdict], ...]] = (
     # the request was never taken in

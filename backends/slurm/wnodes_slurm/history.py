@@ -5,24 +5,23 @@ A cursor is the time from which to read, and how many endings this very backend 
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
+from wnodes_batch.bulk import chunks
+from wnodes_batch.telling import Telling
 from wnodes_engine.backend import ENDED, BackendUnavailable, Ending, Endings, Fate, JobRef
 
 from wnodes_slurm import accounting, commands, jobs
-from wnodes_slurm.client import AT_ONCE, Client, chunks
+from wnodes_slurm.client import AT_ONCE, Client
 from wnodes_slurm.options import Options
 
 _SLICE: Final = 86400  # seconds of history that are read at a time
 _AHEAD: Final = 3600  # seconds by which clocks may differ
 _SKEW: Final = 2  # seconds by which our clock and the controller's may differ
 _NAMED: Final = 120  # seconds after which accounting knows a job's name, if it ever does
-
-Identity = tuple[JobRef, int]
 
 
 class Cursor(msgspec.Struct, frozen=True):
@@ -42,9 +41,7 @@ class History:
     def __init__(self, client: Client, options: Options) -> None:
         self._client = client
         self._options = options
-        self._mark = secrets.token_hex(4)
-        self._told: dict[Identity, int] = {}
-        self._count = 0
+        self._telling = Telling()
         self._answering_since: int | None = None
 
     async def finished(self, text: str) -> Endings:
@@ -79,20 +76,13 @@ class History:
         return Cursor(now - self._options.history, "", 0)
 
     def _page(self, endings: Iterable[Ending], cursor: Cursor, since: int, *, more: bool) -> Endings:
-        known = cursor.told if cursor.mark == self._mark else 0
-        fresh: list[Ending] = []
-        for ending in endings:
-            identity = (ending.ref, ending.ended_at)
-            if not 0 < self._told.get(identity, 0) <= known:
-                fresh.append(ending)
-            if identity not in self._told:
-                self._count += 1
-                self._told[identity] = self._count
+        telling = self._telling
+        fresh = tuple(telling.fresh(endings, cursor.mark, cursor.told))
         if more:
-            return Endings(tuple(fresh), str(Cursor(since, self._mark, known)), more=True)
-        oldest = since - self._options.lag
-        self._told = {each: number for each, number in self._told.items() if each[1] >= oldest}
-        return Endings(tuple(fresh), str(Cursor(since, self._mark, self._count)))
+            known = cursor.told if cursor.mark == telling.mark else 0
+            return Endings(fresh, str(Cursor(since, telling.mark, known)), more=True)
+        telling.forget(since - self._options.lag)
+        return Endings(fresh, str(Cursor(since, telling.mark, telling.count)))
 
     async def _recorded(self, since: int, until: int, now: int) -> list[Ending]:
         client = self._client

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Final, TypeVar, cast
+from typing import Final
 
 import msgspec
+from wnodes_batch.bulk import remembered
 from wnodes_batch.hostlist import expand
+from wnodes_batch.tags import ref_of
 from wnodes_engine.backend import ENDED, Job, JobRef, JobState
 
 from wnodes_slurm.columns import Columns, Unreadable
 from wnodes_slurm.states import job_state
-from wnodes_slurm.words import TAG_WIDTH, Resources, moment, number, ref_of, resources, seconds
+from wnodes_slurm.words import TAG_WIDTH, Resources, moment, number, resources, seconds
 
 COLUMNS: Final = Columns(
     (
@@ -42,8 +44,6 @@ FORMAT: Final = ",".join(
 )
 _NODE_LIST: Final = COLUMNS.names.index("NodeList")
 
-V = TypeVar("V")
-_NEVER: Final = cast("Any", object())
 
 Cores = tuple[tuple[str, int], ...]
 
@@ -193,16 +193,3 @@ def _expanded(text: str) -> tuple[str, ...]:
 def text_of(field: bytes) -> str:
     """A field without the blanks that fill it."""
     return field.rstrip(b" ").decode("utf-8", "replace")
-
-
-def remembered(read: Callable[[bytes], V]) -> Callable[[bytes], V]:
-    """The same reading, once for each field: of 100,000 jobs most have the users and sizes of others."""
-    known: dict[bytes, V] = {}
-
-    def look(field: bytes) -> V:
-        value = known.get(field, _NEVER)
-        if value is _NEVER:
-            value = known[field] = read(field)
-        return cast("V", value)
-
-    return look

@@ -1,4 +1,4 @@
-"""Slurm's ways to write numbers: memory, durations, resources; and the tag that marks a job as ours."""
+"""Slurm's ways to write numbers: memory, durations, resources."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ import re
 from typing import Final
 
 import msgspec
-from wnodes_engine.backend import JobRef
 
 TAG_WIDTH: Final = 48
 """The room for a job's name in our listings; a tag is shorter, so a longer name can never pass for one."""
 
-_TAG: Final = re.compile(r"wn-([a-z0-9]{1,32})-([0-9a-f]{1,10})")
 _MEMORY: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)([KMGTP]?)[nc]?")
 _DURATION: Final = re.compile(r"(?:([0-9]+)-)?(?:([0-9]+):)?(?:([0-9]+):)?([0-9]+)(?:\.[0-9]+)?")
 _KIB: Final = {"K": 1, "": 1024, "M": 1024, "G": 1024**2, "T": 1024**3, "P": 1024**4}
@@ -23,18 +21,6 @@ class Resources(msgspec.Struct, frozen=True):
     cores: int = 0
     memory: int = 0
     gpus: int = 0
-
-
-def tag(key: str, submitted_at: int) -> str:
-    """A job's name in Slurm. It has the time of submission, for Slurm's own changes with every requeue."""
-    return f"wn-{key}-{submitted_at:x}"
-
-
-def ref_of(name: str, cluster: str, id_: str, submitted_at: int) -> JobRef:
-    """The reference of a job with this name; its own time of submission counts if it is not ours."""
-    if matched := _TAG.fullmatch(name):
-        return JobRef(cluster, id_, matched[1], int(matched[2], 16))
-    return JobRef(cluster, id_, "", submitted_at)
 
 
 def mib(text: str) -> int:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from wnodes_batch import identity
-from wnodes_batch.acting import DONE, NOT_THE_ONE, already, first
+from wnodes_batch.acting import DONE, NOT_THE_ONE, already, ours
+from wnodes_batch.bulk import chunks
 from wnodes_batch.identity import Identities, Lookup, Means
 from wnodes_batch.runner import run
 from wnodes_engine.backend import (
@@ -34,7 +35,7 @@ from wnodes_engine.backend import (
 )
 
 from wnodes_torque import commands, doctor, errors, jobs, logs
-from wnodes_torque.client import AT_ONCE, Client, Run, chunks
+from wnodes_torque.client import AT_ONCE, Client, Run
 from wnodes_torque.history import History
 from wnodes_torque.jobs import Row
 from wnodes_torque.nodes import Seen, placed
@@ -119,14 +120,7 @@ class TorqueBackend(BatchBackend):
         """What of ours is there and has not ended, by key."""
         if not wanted:
             return {}
-        found: dict[str, JobRef] = {}
-        for row in await self._client.jobs():
-            key = row.ref.key
-            if key not in wanted or row.user != self.runs_as(wanted[key]) or row.state in ENDED:
-                continue
-            if key not in found or first(row.ref) < first(found[key]):
-                found[key] = row.ref
-        return found
+        return ours(await self._client.jobs(), wanted, self.runs_as)
 
     async def finished(self, cursor: str) -> Endings:
         """The endings since `cursor`, from the accounting log, or from qstat where there is none."""

@@ -6,11 +6,11 @@ import asyncio
 import os
 import re
 import socket
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from itertools import islice
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Final, ParamSpec, TypeVar
 
 import msgspec
+from wnodes_batch.bulk import chunks
 from wnodes_batch.identity import account
 from wnodes_batch.runner import Answer, Command, run
 from wnodes_engine.backend import BackendUnavailable
@@ -189,10 +189,3 @@ class Client:
     async def _ask(self, argv: tuple[str, ...]) -> Answer:
         limit = self._options.limit
         return await self._run(Command(self.program(argv), limit=limit, most=_LARGEST, env=self.env))
-
-
-def chunks(values: Iterable[str], size: int) -> Iterator[tuple[str, ...]]:
-    """The values, so many at a time."""
-    rest = iter(values)
-    while some := tuple(islice(rest, size)):
-        yield some

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, Final, TypeVar, cast
+from collections.abc import Iterable
+from typing import Final
 
 import msgspec
 from wnodes_batch.tags import ref_of
@@ -12,9 +12,6 @@ from wnodes_engine.backend import ENDED, Ending, Job, JobRef, JobState
 from wnodes_torque.states import job_state, shell_status
 from wnodes_torque.words import Cores, Size, total
 
-K = TypeVar("K")
-V = TypeVar("V")
-_NEVER: Final = cast("Any", object())
 _HOLDING: Final = frozenset(
     {JobState.STARTING, JobState.RUNNING, JobState.SUSPENDED, JobState.ENDING, JobState.UNKNOWN}
 )
@@ -157,16 +154,3 @@ def ending(row: Row) -> Ending | None:
         cpu_seconds=row.cpu_seconds,
         memory_used=row.memory_used,
     )
-
-
-def remembered(read: Callable[[K], V]) -> Callable[[K], V]:
-    """The same reading, once for each field: of 100,000 jobs most have the users and sizes of others."""
-    known: dict[K, V] = {}
-
-    def look(field: K) -> V:
-        value = known.get(field, _NEVER)
-        if value is _NEVER:
-            value = known[field] = read(field)
-        return cast("V", value)
-
-    return look

@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator
 from html import unescape
 from typing import Final
 
+from wnodes_batch.bulk import remembered
 from wnodes_engine.values import Node
 
-from wnodes_torque.jobs import Row, remembered, row
+from wnodes_torque.jobs import Row, row
 from wnodes_torque.nodes import Seen
 from wnodes_torque.states import is_offline, takes_work
 from wnodes_torque.words import (

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from backends.slurm.fake import FakeSlurm, lookup
 from wnodes_batch.runner import Answer, Command
+from wnodes_batch.tags import tag
 from wnodes_engine.backend import (
     Action,
     ActionOutcome,
@@ -27,7 +28,6 @@ from wnodes_engine.conformance.subject import Settings
 from wnodes_simulated.backend import SimulatedBackend
 from wnodes_slurm import accounting
 from wnodes_slurm.backend import SlurmBackend
-from wnodes_slurm.words import tag
 
 SETTINGS = Settings(user="ada", patience=5, pause=0.01)
 FARM = "nodes:\n  - {name: 'n[1-3]', cores: 8, memory: 8GiB}\n"
