@@ -18,7 +18,7 @@ from msgspec.structs import astuple, replace
 from wnodes_engine.core.accounts import Account
 from wnodes_engine.core.averages import TICK
 from wnodes_engine.core.claim import Claim
-from wnodes_engine.core.farm import Part as OnePart
+from wnodes_engine.core.claim import Part as OnePart
 from wnodes_engine.core.farm import Where
 from wnodes_engine.core.history import HOUR
 from wnodes_engine.core.ledger import HS23, Allocation

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from wnodes_engine.check.policy import check_policy
 from wnodes_engine.check.preemption import FITTING
-from wnodes_engine.core.tree import ShareTree
+from wnodes_engine.core.tree import empty_tree
 from wnodes_engine.findings import Finding
 from wnodes_engine.frames import as_text
 from wnodes_engine.language import syntax
@@ -154,7 +154,7 @@ def worked_table() -> str:
     policy, _ = check_policy(load_text(text, "worked.policy"))
     assert policy is not None
     capacity = (1000, 0, 0, 0, 0)
-    tree = ShareTree(policy.shares, capacity, capacity)
+    tree = empty_tree(policy.shares, capacity, capacity)
     worth = tree.live
     idle = [tree.free(share.index, 0) for share in policy.shares]
     lhc = next(share.index for share in policy.shares if share.path == "grid.lhc")

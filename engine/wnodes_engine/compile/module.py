@@ -72,7 +72,7 @@ class ModuleWriter:
             "",
             "from wnodes_engine.check.checked import UNLIMITED",
             "from wnodes_engine.core.claim import Claim",
-            "from wnodes_engine.core.farm import Part",
+            "from wnodes_engine.core.claim import Part",
             "from wnodes_engine.core.tree import INFINITE",
             "from wnodes_engine.values import Route",
             "",

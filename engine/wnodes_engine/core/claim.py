@@ -12,10 +12,17 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec.structs import replace
 
-from wnodes_engine.core.farm import Part
-
 if TYPE_CHECKING:
     from wnodes_engine.core.meters import MeterSpec
+
+
+class Part(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
+    """What one part of a request takes on its node."""
+
+    cores: int
+    memory: int
+    gpus: int
+    disk: int
 
 
 class Claim(msgspec.Struct, frozen=True, gc=False, cache_hash=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from wnodes_engine.check.checked import UNLIMITED
 
@@ -12,18 +12,12 @@ if TYPE_CHECKING:
     from wnodes_engine.core.ledger import Allocation
     from wnodes_engine.core.room import Given
 
+    Change = tuple[int, Allocation, Given | None, int]
+    """The end at which it is given back, or, -1, no longer; with `Given`, that part of it."""
+
 _MINUTE: Final = 60
 _REMEMBERED: Final = 4096
 """How many changes are kept for those who have not looked for a while."""
-
-
-class Change(NamedTuple):
-    """Something is expected to be given back at `end`, or, -1, no longer; with `given`, that part of it."""
-
-    end: int
-    allocation: Allocation
-    given: Given | None
-    sign: int
 
 
 class Endings:
@@ -53,7 +47,7 @@ class Endings:
                 bucket = self._by_minute[minute] = {}
                 insort(self._minutes, minute)
             bucket[allocation.serial] = (end, allocation)
-            self._note(Change(end, allocation, None, 1))
+            self._note((end, allocation, None, 1))
 
     def remove(self, allocation: Allocation) -> None:
         """One has ended, whenever that was expected."""
@@ -65,13 +59,13 @@ class Endings:
             if not bucket:
                 del self._by_minute[minute]
                 del self._minutes[bisect_left(self._minutes, minute)]
-            self._note(Change(end, allocation, None, -1))
+            self._note((end, allocation, None, -1))
 
     def promise(self, allocation: Allocation, given: Given, sign: int) -> None:
         """Its share has given that back already, or, -1, gives it back at the end after all."""
         if allocation.claim.walltime < UNLIMITED:
             end = allocation.started + allocation.claim.walltime
-            self._note(Change(end, allocation, given, -sign))
+            self._note((end, allocation, given, -sign))
 
     def forget(self) -> None:
         """The nodes are others: whoever has summed up has to begin anew."""

@@ -13,8 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from operator import itemgetter
 from typing import Final
 
-import msgspec
-
+from wnodes_engine.core.claim import Part
 from wnodes_engine.core.tree import Amounts
 from wnodes_engine.values import Node
 
@@ -27,15 +26,6 @@ Where = tuple[tuple[int, int], ...]
 
 Free = tuple[int, int, int, int]
 """What is free on a node: cores, memory, GPUs, disk; below 0 where more is held than there is."""
-
-
-class Part(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
-    """What one part of a request takes on its node."""
-
-    cores: int
-    memory: int
-    gpus: int
-    disk: int
 
 
 class _Row:
@@ -222,11 +212,8 @@ class Farm:
     def emptiest(self, kinds: Sequence[int]) -> Iterator[int]:
         """All nodes that are up: fewest free GPUs first, then most free cores, most memory, last name."""
         rows = ((gpus, row.cells) for kind in kinds for gpus, row in self._rows[kind].items())
-        streams = [
-            ((gpus, -cores, key) for cores in sorted(cells, reverse=True) for key in cells[cores])
-            for gpus, cells in rows
-        ]
-        return (-key & _NAME_MASK for _, _, key in heapq.merge(*streams))
+        for _, _, key in heapq.merge(*(_emptiest_of(gpus, cells) for gpus, cells in rows)):
+            yield -key & _NAME_MASK
 
     # ------------------------------------------------------------- its capacity
 
@@ -276,6 +263,12 @@ def more(free: Free, part: Part, parts: int) -> Free:
         free[2] + part.gpus * parts,
         free[3] + part.disk * parts,
     )
+
+
+def _emptiest_of(gpus: int, cells: dict[int, list[int]]) -> Iterator[tuple[int, int, int]]:
+    for cores in sorted(cells, reverse=True):
+        for key in cells[cores]:
+            yield gpus, -cores, key
 
 
 def _total(nodes: Iterable[Node]) -> Amounts:

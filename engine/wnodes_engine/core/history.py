@@ -52,7 +52,7 @@ class History:
 
     def told_since(self, rule: int, since: int) -> Iterator[tuple[int, str]]:
         """When a limited rule has told whom to leave, after `since`."""
-        return (entry for entry in self._told[rule] if entry[0] > since)
+        return iter([entry for entry in self._told[rule] if entry[0] > since])
 
     def everybody(self) -> Set[str]:
         """The requests of which something is known."""

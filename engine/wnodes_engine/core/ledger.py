@@ -9,13 +9,13 @@ from zoneinfo import ZoneInfo
 from wnodes_engine.check.checked import Portions
 from wnodes_engine.core.accounts import Asks, ShareAverages
 from wnodes_engine.core.averages import TICK
-from wnodes_engine.core.claim import Claim, priority_at
+from wnodes_engine.core.claim import Claim, Part, priority_at
 from wnodes_engine.core.endings import Endings
-from wnodes_engine.core.farm import Farm, Free, Part, Where
+from wnodes_engine.core.farm import Farm, Free, Where
 from wnodes_engine.core.meters import Hours
 from wnodes_engine.core.outlook import Outlook
 from wnodes_engine.core.policy import CompiledPolicy
-from wnodes_engine.core.tree import ShareTree
+from wnodes_engine.core.tree import empty_tree
 from wnodes_engine.core.windows import LocalTime, local_time
 from wnodes_engine.language.vocabulary import RESOURCES
 from wnodes_engine.values import Node, Placement, Request
@@ -109,7 +109,7 @@ class Ledger:
         self.fresh_farm(nodes)
         self.up = self.farm.taking()
         """The capacity of the nodes that are up, by resource: what policies call `farm.cores` and so on."""
-        self.tree = ShareTree(shares, self.farm.configured(), self.farm.live())
+        self.tree = empty_tree(shares, self.farm.configured(), self.farm.live())
         self.averages = ShareAverages(self.tree.held, _half_lives(policy))
 
     # --------------------------------------------------------------- the nodes

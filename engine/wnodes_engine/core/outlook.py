@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from wnodes_engine.core.accounts import Asks
 from wnodes_engine.core.farm import Free, more
@@ -17,11 +17,14 @@ if TYPE_CHECKING:
 _NOTHING: Final[Free] = (0, 0, 0, 0)
 
 
-class Step(NamedTuple):
+class Step:
     """From one moment to the next at which work or a downtime ends, `end`, with the work that ends by it."""
 
-    end: int
-    ending: list[Allocation]
+    __slots__ = ("end", "ending")
+
+    def __init__(self, end: int, ending: list[Allocation]) -> None:
+        self.end = end
+        self.ending = ending
 
 
 class Outlook:

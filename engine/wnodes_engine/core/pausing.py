@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from wnodes_engine.core.claim import Claim
-from wnodes_engine.core.farm import Part
+from wnodes_engine.core.claim import Claim, Part
 from wnodes_engine.core.ledger import HS23, Allocation
 from wnodes_engine.core.limits import full_in, holding_back, over_placed_quota
 from wnodes_engine.core.policy import CompiledPolicy

@@ -6,8 +6,8 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Se
 from heapq import heappop, heapreplace, merge
 from itertools import chain, islice
 
-from wnodes_engine.core.claim import Claim
-from wnodes_engine.core.farm import Farm, Free, Part, Where, fit
+from wnodes_engine.core.claim import Claim, Part
+from wnodes_engine.core.farm import Farm, Free, Where, fit
 from wnodes_engine.core.layout import Layout, Tiers, frugal, layouts
 from wnodes_engine.core.ledger import NOTHING, Ledger
 
@@ -106,11 +106,11 @@ def places_with(
     if claim.parts == 1 and not (
         claim.spread or claim.over >= 0 or claim.placed or ledger.policy.tracks_hs23
     ):
-        nodes = (
-            _tightest_with(ledger.farm, claim.part, kinds, free, avoid)
-            for kinds in open_tiers(ledger, claim, now)
-        )
-        return islice((((node, 1),) for node in nodes if node >= 0), 1)
+        for kinds in open_tiers(ledger, claim, now):
+            node = _tightest_with(ledger.farm, claim.part, kinds, free, avoid)
+            if node >= 0:
+                return iter((((node, 1),),))
+        return iter(())
     farm, part, sign = ledger.farm, claim.part, -1 if claim.spread else 1
     free_cores = farm.free_cores.copy()
     for node, left in free.items():
@@ -120,18 +120,18 @@ def places_with(
     def rank(node: int, left: Free) -> tuple[int, int, int, int]:
         return max(0, left[2]), sign * max(0, left[0]), sign * max(0, left[1]), node
 
+    def unchanged(kinds: Sequence[int]) -> Iterator[tuple[int, int, int, int]]:
+        for node in farm.in_order(part, kinds, claim.spread):
+            if node not in free and node not in avoid:
+                yield rank(node, farm.free(node))
+
     def candidates(kinds: Sequence[int]) -> Iterator[Candidate]:
         changed = sorted(
             rank(node, left)
             for node, left in free.items()
             if farm.class_of[node] in kinds and farm.up[node] and node not in avoid and fit(part, *left)
         )
-        others = (
-            rank(node, farm.free(node))
-            for node in farm.in_order(part, kinds, claim.spread)
-            if node not in free and node not in avoid
-        )
-        for *_, node in merge(changed, others):
+        for *_, node in merge(changed, unchanged(kinds)):
             yield node, fit(part, *free.get(node) or farm.free(node)), ledger.metered[farm.class_of[node]]
 
     tiers = open_tiers(ledger, claim, now)
@@ -145,10 +145,11 @@ def _tightest_with(
     farm: Farm, part: Part, kinds: Sequence[int], free: Mapping[int, Free], avoid: Container[int]
 ) -> int:
     """The node that fits one part and has the least left, on a farm with so much free instead; or -1."""
-    others = (n for n in farm.in_order(part, kinds, spread=False) if n not in free and n not in avoid)
     best: tuple[int, int, int, int] | None = None
-    if (first := next(others, None)) is not None:
-        best = max(0, farm.gpus[first]), farm.cores[first], max(0, farm.memory[first]), first
+    for first in farm.in_order(part, kinds, spread=False):
+        if first not in free and first not in avoid:
+            best = max(0, farm.gpus[first]), farm.cores[first], max(0, farm.memory[first]), first
+            break
     class_of, up = farm.class_of, farm.up
     for node, (cores, memory, gpus, disk) in free.items():
         if cores < part.cores or not (up[node] and class_of[node] in kinds) or node in avoid:

@@ -8,7 +8,6 @@ or if the head still fits beside it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from copy import copy
 from typing import TYPE_CHECKING
 
 from wnodes_engine.check.checked import UNLIMITED
@@ -35,7 +34,7 @@ class Reservation:
     def __init__(
         self, ledger: Ledger, claim: Claim, start: int, outlook: Outlook, tree: ShareTree, where: Where | None
     ) -> None:
-        """`tree` is that of the outlook; it becomes the reservation's own."""
+        """`tree` is that of the outlook with the claim charged to it; it becomes the reservation's own."""
         self.claim = claim
         self.start = start
         self._ledger = ledger
@@ -44,7 +43,6 @@ class Reservation:
         self._spare: dict[int, Free] = {}
         self._settled = False
         self._tree = tree
-        tree.charge(claim.leaf, claim.asks if where is None else ledger.charges(claim, where), 1)
 
     @property
     def where(self) -> Where:
@@ -88,11 +86,12 @@ class Reservation:
     def without(self, victims: Iterable[tuple[Allocation, Given]], now: int) -> Reservation:
         """The same with these victims gone from the shares; the nodes are left to others."""
         self.settle()
-        twin = copy(self)
-        twin._tree = self._tree.copy()  # noqa: SLF001 - its own kind
+        tree = self._tree.copy()
         for victim, given in victims:
             if victim.claim.walltime >= UNLIMITED or victim.expected_end(now) > self.start:
-                given.charge(twin._tree, victim.claim.leaf, -1)  # noqa: SLF001
+                given.charge(tree, victim.claim.leaf, -1)
+        twin = Reservation(self._ledger, self.claim, self.start, self._outlook, tree, self._where)
+        twin._settled, twin._spare = True, self._spare
         return twin
 
     def note(self, claim: Claim, where: Where, now: int) -> None:
@@ -125,14 +124,22 @@ def reserve(ledger: Ledger, claim: Claim, now: int) -> Reservation | None:
     elif not room.settle_ahead():
         return None
     choosy = ledger.policy.tracks_hs23 or claim.over >= 0 or bool(claim.placed)
-    while choosy or meets_downtime(ledger, claim, outlook.by):
+    while True:
+        if not (choosy or meets_downtime(ledger, claim, outlook.by)):
+            return _reserved(ledger, claim, outlook, tree, None)
         # All parts that fit can be placed, unless something else than room on the nodes is in the way.
         where = _place_then(ledger, claim, outlook.by, outlook, tree)
         if where is not None:
-            return Reservation(ledger, claim, outlook.by, outlook, tree, where)
+            return _reserved(ledger, claim, outlook, tree, where)
         if not room.settle_ahead():
             return None
-    return Reservation(ledger, claim, outlook.by, outlook, tree, None)
+
+
+def _reserved(
+    ledger: Ledger, claim: Claim, outlook: Outlook, tree: ShareTree, where: Where | None
+) -> Reservation:
+    tree.charge(claim.leaf, claim.asks if where is None else ledger.charges(claim, where), 1)
+    return Reservation(ledger, claim, outlook.by, outlook, tree, where)
 
 
 class _Room:
@@ -178,7 +185,7 @@ class _Room:
             at, self._fits = outlook.by, None
             self._move(behind, -1)
             if not self.enough():
-                self._move(behind._replace(end=at), 1)
+                self._move(Step(at, behind.ending), 1)
                 return
 
     def _move(self, step: Step, sign: int) -> None:

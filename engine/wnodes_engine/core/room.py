@@ -81,7 +81,9 @@ class Room:
 
     def nodes(self) -> Iterator[int]:
         """The nodes that the request may use, the emptiest first."""
-        return (node for node in self._ledger.farm.emptiest(sorted(self._kinds)) if node not in self._avoid)
+        for node in self._ledger.farm.emptiest(sorted(self._kinds)):
+            if node not in self._avoid:
+                yield node
 
     def free(self, node: int) -> Free:
         """What would be free on a node."""

@@ -6,8 +6,7 @@ from bisect import bisect_left, insort
 from heapq import heapify, heappop, heappush
 from typing import Any, Final
 
-from wnodes_engine.core.claim import Claim, asks_of
-from wnodes_engine.core.farm import Part
+from wnodes_engine.core.claim import Claim, Part, asks_of
 from wnodes_engine.values import Request
 
 Shape = tuple[Part, int, int, bool, int]

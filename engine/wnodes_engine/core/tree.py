@@ -7,7 +7,7 @@ All amounts are integers; every list is indexed by resource first, then by share
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from wnodes_engine.check.checked import Bound, Portions, Share
@@ -155,6 +155,12 @@ def _own(share: Share) -> Portions:
     return share.portions
 
 
+def _ever(shares: Sequence[Share], configured: Amounts, times: Iterable[Changes]) -> list[list[int]]:
+    """The most that each share could have at any of these times, by resource."""
+    each = [Worth(shares, configured, changes).most for changes in times]
+    return [[max(amounts) for amounts in zip(*by_share, strict=True)] for by_share in zip(*each, strict=True)]
+
+
 class ShareTree:
     """What is in use in each share, beside what each is worth, and so what each could still take.
 
@@ -164,21 +170,22 @@ class ShareTree:
 
     __slots__ = ("held", "kept", "live", "most", "paths", "shares")
 
-    def __init__(self, shares: Sequence[Share], configured: Amounts, live: Amounts) -> None:
-        """Start with nothing in use and no window open; capacities are by resource."""
-        self.shares = tuple(shares)
-        self.paths = tuple(self._path(share) for share in shares)
-        self.held = [[0] * len(shares) for _ in RESOURCES]
-        self.kept = [[0] * len(shares) for _ in RESOURCES]
-        self.resize(configured, live, {}, ())
-
-    def _path(self, share: Share) -> tuple[int, ...]:
-        """The share and its ancestors, the farm last."""
-        path = [share.index]
-        while share.parent is not None:
-            share = self.shares[share.parent]
-            path.append(share.index)
-        return tuple(path)
+    def __init__(
+        self,
+        shares: tuple[Share, ...],
+        paths: tuple[tuple[int, ...], ...],
+        live: Worth,
+        most: list[list[int]],
+        held: list[list[int]],
+        kept: list[list[int]],
+    ) -> None:
+        """`paths` are each share with its ancestors, the farm last; `most` is what it could ever have."""
+        self.shares = shares
+        self.paths = paths
+        self.live = live
+        self.most = most
+        self.held = held
+        self.kept = kept
 
     def resize(
         self, configured: Amounts, live: Amounts, changes: Changes, windows: Sequence[Changes]
@@ -189,10 +196,7 @@ class ShareTree:
         have is the most of any time: a request that has to wait for the day is not denied by night.
         """
         self.live = Worth(self.shares, live, changes)
-        ever = [Worth(self.shares, configured, then).most for then in ({}, changes, *windows)]
-        self.most = [
-            [max(amounts) for amounts in zip(*by_share, strict=True)] for by_share in zip(*ever, strict=True)
-        ]
+        self.most = _ever(self.shares, configured, ({}, changes, *windows))
         self._count_kept()
 
     def _count_kept(self) -> None:
@@ -207,27 +211,20 @@ class ShareTree:
 
     def copy(self) -> ShareTree:
         """A tree with the same use, to try things on; what the shares are worth is not copied."""
-        twin = self._twin()
-        twin.held = [held.copy() for held in self.held]
-        twin.kept = [kept.copy() for kept in self.kept]
-        return twin
+        return self._with([held.copy() for held in self.held], [kept.copy() for kept in self.kept])
 
     def without(self, given_back: Sequence[Sequence[int]]) -> ShareTree:
         """A tree in which each subtree holds so much less, by resource and share."""
-        twin = self._twin()
-        twin.held = [
-            [amount - less for amount, less in zip(held, back, strict=True)]
-            for held, back in zip(self.held, given_back, strict=True)
+        held = [
+            [amount - less for amount, less in zip(of_resource, back, strict=True)]
+            for of_resource, back in zip(self.held, given_back, strict=True)
         ]
-        twin.kept = self.kept.copy()
-        twin._count_kept()  # noqa: SLF001 - its own kind
-        return twin
+        tree = self._with(held, self.kept.copy())
+        tree._count_kept()  # noqa: SLF001 - its own kind
+        return tree
 
-    def _twin(self) -> ShareTree:
-        twin = ShareTree.__new__(ShareTree)
-        twin.shares, twin.paths = self.shares, self.paths
-        twin.most, twin.live = self.most, self.live
-        return twin
+    def _with(self, held: list[list[int]], kept: list[list[int]]) -> ShareTree:
+        return ShareTree(self.shares, self.paths, self.live, self.most, held, kept)
 
     def charge(self, leaf: int, asks: Asks, sign: int) -> None:
         """Let the leaf hold so much more, or less where the sign is negative."""
@@ -275,3 +272,13 @@ class ShareTree:
             if self.held[resource][share] + ask > self.live.amount[resource][share]:
                 return False
         return True
+
+
+def empty_tree(shares: Sequence[Share], configured: Amounts, live: Amounts) -> ShareTree:
+    """The tree with nothing in use and no window open; capacities are by resource."""
+    paths: list[tuple[int, ...]] = []
+    for share in shares:  # parents come before their children
+        paths.append((share.index, *(() if share.parent is None else paths[share.parent])))
+    held, kept = ([[0] * len(shares) for _ in RESOURCES] for _ in range(2))
+    live_worth, most = Worth(shares, live, {}), _ever(shares, configured, ({},))
+    return ShareTree(tuple(shares), tuple(paths), live_worth, most, held, kept)

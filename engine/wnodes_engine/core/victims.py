@@ -17,8 +17,8 @@ from msgspec.structs import replace
 
 from wnodes_engine.check.checked import Preempt
 from wnodes_engine.core.averages import TICK
-from wnodes_engine.core.claim import Claim, priority_at
-from wnodes_engine.core.farm import Free, Part, Where, fit, more
+from wnodes_engine.core.claim import Claim, Part, priority_at
+from wnodes_engine.core.farm import Free, Where, fit, more
 from wnodes_engine.core.ledger import Allocation
 from wnodes_engine.core.reserve import Reservation
 from wnodes_engine.core.rights import Gone, Law, is_entitled

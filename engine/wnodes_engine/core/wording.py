@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from wnodes_engine.check.checked import UNLIMITED
-from wnodes_engine.core.farm import Part
+from wnodes_engine.core.claim import Part
 
 _DURATIONS: Final = ((604_800, "w"), (86_400, "d"), (3_600, "h"), (60, "m"))
 
