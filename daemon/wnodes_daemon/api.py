@@ -66,7 +66,9 @@ async def show(context: Context, call: Call) -> Response:
     entry = await context.service.show(id_)
     if entry is None:
         raise failed(404, f"there is no request {id_}")
-    return _answer(views.request_view(entry, await context.service.attempts(id_)))
+    service = context.service
+    attempts, orders = await service.attempts(id_), await service.orders_of(id_)
+    return _answer(views.request_view(entry, attempts, orders, await service.estimate(id_)))
 
 
 async def listing(context: Context, call: Call) -> Response:

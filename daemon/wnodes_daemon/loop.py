@@ -28,6 +28,7 @@ from wnodes_engine.values import Node
 
 from wnodes_daemon.grouping import Busy, Grouped
 from wnodes_daemon.natives import natives_in
+from wnodes_daemon.orders import native_actions, wishes_of
 from wnodes_daemon.reconcile import Plan, compare
 from wnodes_daemon.records import Dispatch, Step
 from wnodes_daemon.service import Service
@@ -57,6 +58,8 @@ class Line:
         """When submissions were made of which nobody knows what became of them, by key."""
         self.missing: dict[str, int] = {}
         """Since when jobs of ours are not shown, by key."""
+        self.refused: set[tuple[Action, JobRef]] = set()
+        """What it would not do to jobs when it was asked last."""
         self.slots = asyncio.Semaphore(_AT_ONCE)
         self.release: Grouped[JobRef, ActionOutcome] = Grouped(self._release)
         self._nodes: dict[str, Node] = {}
@@ -182,22 +185,18 @@ class Loop:
                 return ActionOutcome(Verdict.UNKNOWN, str(error))
             if isinstance(answer, JobRef) or answer.verdict is not Verdict.PASSING:
                 return answer
-            if self._is_taken_back(dispatch):
+            if self._service.is_taken_back(dispatch.request):
                 return None
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
 
     async def _release(self, line: Line, dispatch: Dispatch, ref: JobRef) -> None:
         """Let a held job start, unless its request was taken back meanwhile."""
-        if self._is_taken_back(dispatch):
+        if self._service.is_taken_back(dispatch.request):
             return
         outcome = await line.release(ref)
         if outcome.verdict is Verdict.DONE:
             await self._service.step(dispatch.key, Step.RELEASED)
-
-    def _is_taken_back(self, dispatch: Dispatch) -> bool:
-        entry = self._service.entries.get(dispatch.request)
-        return entry is None or entry.cancelling
 
     # ---------------------------------------------------------------- watching
 
@@ -231,16 +230,20 @@ class Loop:
         await self._take_in_endings(line)
         for node in service.see_nodes(snapshot.nodes):
             _log.info("a node has changed", extra={"node": node.name, "up": node.up})
-        natives = natives_in(snapshot, line.backend, before | service.dispatches, service.now())
-        for id_ in service.see_natives(line.name, natives):
+        natives = natives_in(snapshot, line.backend, before | dict(service.dispatches), service.now())
+        for id_ in await service.see_natives(line.name, natives):
             _log.warning("a native job cannot be charged", extra={"backend": line.name, "job": id_})
         dispatches = [service.dispatches[key] for key in recorded if key in service.dispatches]
         line.tried = {key: at for key, at in line.tried.items() if key in service.dispatches}
+        wishes = wishes_of(service.orders.values())
         plan = compare(
             dispatches,
             service.given_up,
             snapshot.jobs,
-            cancelling={d.request for d in dispatches if service.entries[d.request].cancelling},
+            cancelling={d.request for d in dispatches if service.entries[d.request].cancelling}
+            | wishes.ending,
+            stopping=wishes.stopping,
+            returning=wishes.returning,
             tried=line.tried,
             missing_since=line.missing,
             answering_since=line.answering_since or service.now(),
@@ -249,6 +252,10 @@ class Loop:
             runs_as=line.backend.runs_as,
         )
         await self._follow(line, plan)
+        known = service.memory.natives.get(line.name, {})
+        by_action = native_actions(service.orders.values(), known, {n.request.id: n for n in natives})
+        for action, refs in by_action.items():
+            await self._act(line, action, refs)
 
     async def _take_in_endings(self, line: Line) -> None:
         cursor = await self._service.cursor(line.name)
@@ -271,10 +278,13 @@ class Loop:
             steps.append(service.give_up(dispatch.key))
         steps += [service.step(dispatch.key, Step.RELEASED) for dispatch in plan.released]
         steps += [service.step(dispatch.key, Step.RUNNING, started=at) for dispatch, at in plan.running]
+        steps += [service.stopped(dispatch.key) for dispatch in plan.stopped]
+        steps += [service.goes_on(dispatch.key) for dispatch in plan.returned]
         steps += [self._release(line, dispatch, dispatch.ref) for dispatch in plan.release if dispatch.ref]
         await asyncio.gather(*steps)
-        if plan.cancel:
-            await ask(line.backend.act(Action.CANCEL, plan.cancel), f"{line.name}: cancel")
+        await self._act(line, Action.CANCEL, plan.cancel)
+        await self._act(line, Action.SUSPEND, [d.ref for d in plan.suspend if d.ref is not None])
+        await self._act(line, Action.RESUME, [d.ref for d in plan.resume if d.ref is not None])
         for dispatch in plan.missing:
             if dispatch.key not in line.missing:
                 _log.warning("a job is not shown any more", extra={"request": dispatch.request})
@@ -282,6 +292,19 @@ class Loop:
         line.missing = {dispatch.key: line.missing.get(dispatch.key, now) for dispatch in plan.missing}
         if plan.lost:
             await self._look_again(line, plan.lost)
+
+    async def _act(self, line: Line, action: Action, refs: Sequence[JobRef]) -> None:
+        """Do something to jobs; what has not come to be is done again after the next look."""
+        if not refs:
+            return
+        outcomes = await ask(line.backend.act(action, refs), f"{line.name}: {action}")
+        refused = {ref: o.message for ref, o in outcomes.items() if o.verdict is Verdict.REFUSED}
+        for ref, message in refused.items():
+            if (action, ref) not in line.refused:
+                said = {"backend": line.name, "job": ref.id, "action": action, "error": message}
+                _log.error("the batch system will not do this to a job", extra=said)
+        asked = {(action, ref) for ref in refs}
+        line.refused = (line.refused - asked) | {(action, ref) for ref in refused}
 
     async def _look_again(self, line: Line, lost: Sequence[Dispatch]) -> None:
         """What never ran waits again, what has run and left no trace has failed; all else stays unknown."""

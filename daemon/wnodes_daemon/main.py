@@ -20,7 +20,7 @@ from typing import Final
 
 import uvicorn
 from wnodes_engine import __version__
-from wnodes_engine.backend import BackendUnavailable, BatchBackend, Snapshot
+from wnodes_engine.backend import BackendUnavailable, BatchBackend, Capability, Snapshot
 from wnodes_engine.commands.inputs import complain, read_policy
 from wnodes_engine.core.policy import CompiledPolicy
 from wnodes_engine.decision_log.log import Log
@@ -100,6 +100,7 @@ def assemble(site: Site) -> Parts:
     policy = load_policy(site)
     backends = load_backends(site)
     check_routes(policy, backends)
+    check_actions(policy, backends)
     bound, address = listen.bind(site.daemon)
     try:
         store = Store(site.daemon.store)
@@ -131,6 +132,21 @@ def check_routes(policy: CompiledPolicy, backends: Mapping[str, object]) -> None
         )
     if not policy.checked.routes and len(backends) > 1:
         raise StartError("the policy has no routes, and the site several backends: add `route job to …`")
+
+
+def check_actions(policy: CompiledPolicy, backends: Mapping[str, BatchBackend]) -> None:
+    """Raises StartError for a rule by which a batch system would have to do what it cannot."""
+    needs = {"suspend": Capability.SUSPEND}
+    of_natives = {"requeue": Capability.REQUEUE, "checkpoint": Capability.REQUEUE}
+    for rule in policy.checked.preempts:
+        for action in dict.fromkeys(rule.taking.actions.values()):
+            needed = needs.get(action) or (of_natives.get(action) if rule.taking.native else None)
+            lacking = [name for name, b in backends.items() if needed and needed not in b.capabilities]
+            if lacking:
+                raise StartError(
+                    f"{rule.span.path}:{rule.span.line}: the rule makes room by {action!r}, and the backend "
+                    f"{lacking[0]!r} cannot {needed} jobs: let the driver do so, or name another action"
+                )
 
 
 def machine_targets(policy: CompiledPolicy) -> list[str]:
@@ -214,10 +230,12 @@ class _Running:
             )
         )
         try:
-            await service.recover()
-            for name, look in looks.items():
-                backend = self._lines[name].backend
-                service.see_natives(name, natives_in(look, backend, service.dispatches, service.now()))
+            await service.recover(
+                lambda ours: {
+                    name: natives_in(look, self._lines[name].backend, ours, service.now())
+                    for name, look in looks.items()
+                }
+            )
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._begin_reload, service)
             _log.info(
                 "serving",
@@ -271,6 +289,7 @@ class _Running:
             async with self._reloading:  # the last to be read is the last to be taken
                 policy = await asyncio.to_thread(load_policy, self._site)
                 check_routes(policy, self._lines)
+                check_actions(policy, self._parts.backends)
                 await service.reload(policy)
         except DocumentError as error:
             _log.error("the new policy is not sound", extra={"findings": [_line(f) for f in error.findings]})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 import msgspec
-from wnodes_engine.backend import BatchBackend, Job, JobState, Snapshot
+from wnodes_engine.backend import BatchBackend, Job, JobRef, JobState, Snapshot
 from wnodes_engine.values import Placement, Request
 
 from wnodes_daemon.records import Dispatch
@@ -17,6 +17,8 @@ class Native(msgspec.Struct, frozen=True):
     request: Request
     placement: tuple[Placement, ...]
     since: int
+    ref: JobRef
+    suspended: bool = False
 
 
 def natives_in(
@@ -41,12 +43,12 @@ def natives_in(
 
 
 def native_of(backend: str, job: Job, now: int) -> Native | None:
-    """What a job holds, or None if it holds no cores: it pends, or is suspended.
+    """What a job holds, or None if it holds nothing: it pends. A suspended one holds no cores.
 
     On one node it is one part. On several it is as many parts of one core each as it has cores, for Slurm
     and others spread a job as they like.
     """
-    if not job.nodes or job.state in {JobState.SUSPENDED, JobState.HELD, JobState.PENDING}:
+    if not job.nodes or job.state in {JobState.HELD, JobState.PENDING}:
         return None
     placed = [(node, cores) for node, cores in job.nodes if cores > 0]
     total = sum(cores for _, cores in placed)
@@ -70,7 +72,8 @@ def native_of(backend: str, job: Job, now: int) -> Native | None:
         account=job.account or None,
     )
     placement = tuple(Placement(node, 1 if alone else cores) for node, cores in placed)
-    return Native(request, placement, job.started_at if job.started_at is not None else now)
+    since = job.started_at if job.started_at is not None else now
+    return Native(request, placement, since, job.ref, job.state is JobState.SUSPENDED)
 
 
 def changed(known: Mapping[str, Native], shown: Iterable[Native]) -> tuple[list[str], list[Native]]:

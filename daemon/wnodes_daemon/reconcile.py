@@ -12,6 +12,7 @@ from wnodes_engine.backend import Job, JobRef, JobState
 from wnodes_daemon.records import Dispatch, Step
 
 _HAS_STARTED: Final = frozenset({JobState.RUNNING, JobState.SUSPENDED, JobState.ENDING})
+_NOT_STARTED: Final = frozenset({JobState.HELD, JobState.PENDING, JobState.STARTING})
 
 
 class Plan(msgspec.Struct):
@@ -26,7 +27,15 @@ class Plan(msgspec.Struct):
     running: list[tuple[Dispatch, int]] = []
     """The job was seen to run, since then."""
     cancel: list[JobRef] = []
-    """Jobs of requests that were taken back, copies that are held, and late ones of what was given up."""
+    """Jobs of requests that were taken back or have to leave, held copies, late ones of what was given up."""
+    suspend: list[Dispatch] = []
+    """The job is to stop where it is."""
+    stopped: list[Dispatch] = []
+    """It was to, and has."""
+    resume: list[Dispatch] = []
+    """The job may go on."""
+    returned: list[Dispatch] = []
+    """It may, and does."""
     give_up: list[Dispatch] = []
     """No job has appeared, though the batch system has answered for long enough."""
     missing: list[Dispatch] = []
@@ -41,6 +50,8 @@ def compare(
     jobs: Iterable[Job],
     *,
     cancelling: Container[int],
+    stopping: Container[int] = (),
+    returning: Container[int] = (),
     tried: Mapping[str, int],
     missing_since: Mapping[str, int],
     answering_since: int,
@@ -50,6 +61,7 @@ def compare(
 ) -> Plan:
     """The plan for one backend, from dispatches that were recorded before the jobs were listed.
 
+    Jobs of requests in `cancelling` are ended, those in `stopping` suspended, those in `returning` resumed.
     The batch system has answered since `answering_since`, and submissions of which nothing is known were made
     when `tried` says; one without a trace is given up `settle` seconds after both, and a job that was missing
     for that long is lost. A job is ours if it has the key and belongs to whom a slot `runs_as`: anyone can
@@ -79,6 +91,18 @@ def compare(
             plan.found.append((dispatch, job.ref))
         elif dispatch.request in cancelling:
             plan.cancel.append(job.ref)
+        elif dispatch.request in stopping and job.state in _NOT_STARTED:
+            plan.cancel.append(job.ref)  # nothing of it is lost
+        elif dispatch.step is Step.RUNNING and dispatch.request in stopping:
+            if job.state is JobState.RUNNING:
+                plan.suspend.append(dispatch)
+            elif job.state is JobState.SUSPENDED:
+                plan.stopped.append(dispatch)
+        elif dispatch.step is Step.RUNNING and dispatch.request in returning:
+            if job.state is JobState.RUNNING:
+                plan.returned.append(dispatch)
+            elif job.state is JobState.SUSPENDED:
+                plan.resume.append(dispatch)
         elif job.state is JobState.HELD:
             plan.release.append(dispatch)
         elif job.state in _HAS_STARTED and dispatch.step is not Step.RUNNING:

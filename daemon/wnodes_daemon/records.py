@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 from wnodes_engine.backend import JobRef
-from wnodes_engine.values import Decision, Placement, Request
+from wnodes_engine.values import Action, Decision, Placement, Request
 
 
 class State(StrEnum):
@@ -16,13 +16,14 @@ class State(StrEnum):
     WAITING = "waiting"
     STARTING = "starting"
     RUNNING = "running"
+    SUSPENDED = "suspended"
     DONE = "done"
     FAILED = "failed"
     CANCELLED = "cancelled"
     DENIED = "denied"
 
 
-LIVE: Final = (State.WAITING, State.STARTING, State.RUNNING)
+LIVE: Final = (State.WAITING, State.STARTING, State.RUNNING, State.SUSPENDED)
 """The states that a request leaves again."""
 
 
@@ -64,7 +65,7 @@ class Entry(msgspec.Struct, frozen=True):
 class Dispatch(msgspec.Struct, frozen=True):
     """One attempt to carry a request out: `key` is random and stands in the batch system, too.
 
-    `user` is whom it runs as, empty for the service itself.
+    `user` is whom it runs as, empty for the service itself. It has stood still for `paused` seconds so far.
     """
 
     key: str
@@ -76,6 +77,80 @@ class Dispatch(msgspec.Struct, frozen=True):
     ref: JobRef | None = None
     started: int | None = None
     user: str = ""
+    paused: int = 0
+
+
+class Leave(StrEnum):
+    """How far it is with somebody who has been told to leave.
+
+    `TOLD`: warned. `LEAVING`: the time is up, and the batch system is told to end or to stop the job.
+    `STOPPED`: it is suspended. `RETURNING`: it may go on, and the batch system is told so. The rest is the
+    past: it has `LEFT`, came `BACK` from where it was suspended, was `LET_OFF`, or was `OVER` by itself.
+    """
+
+    TOLD = "told"
+    LEAVING = "leaving"
+    STOPPED = "stopped"
+    RETURNING = "returning"
+    LEFT = "left"
+    BACK = "back"
+    LET_OFF = "let off"
+    OVER = "over"
+
+
+class Order(msgspec.Struct, frozen=True):
+    """A victim has been told to leave. `victim` is the id of a request, or of a native job.
+
+    `rule` is that of the policy with the digest `policy`, and stands in `file`, at `line`. `ended` is when it
+    had left, or stopped. `needed`: the beneficiary has not started since.
+    """
+
+    id: int
+    victim: str
+    beneficiary: int
+    action: Action
+    told: int
+    leave_by: int
+    rule: int
+    policy: str
+    word: str = ""
+    file: str = ""
+    line: int = 0
+    step: Leave = Leave.TOLD
+    ended: int | None = None
+    needed: bool = True
+
+
+class Promise(msgspec.Struct, frozen=True):
+    """Room that is made for a request: where, by which rule, and whom it waits for until when."""
+
+    request: int
+    number: int
+    rule: int
+    policy: str
+    leave_by: int
+    placement: tuple[Placement, ...]
+
+
+class PastUse(msgspec.Struct, frozen=True):
+    """What was used in the past, by one name: an average, core hours, how work lasted; see `past_use`."""
+
+    kind: str
+    name: str
+    value: bytes
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """All that the memory is made of: what is not over yet, and what of the past still counts."""
+
+    last_id: int
+    last_order: int
+    entries: list[Entry]
+    dispatches: list[Dispatch]
+    given_up: list[Dispatch]
+    orders: list[Order]
+    promises: list[Promise]
+    past_use: list[PastUse]
 
 
 # ------------------------------------------------------------------- changes
@@ -112,7 +187,55 @@ class CursorChange(msgspec.Struct, frozen=True):
     cursor: str
 
 
-Change = NewEntry | EntryChange | NewDispatch | DispatchChange | CursorChange
+class NewOrder(msgspec.Struct, frozen=True):
+    """Somebody has been told to leave."""
+
+    order: Order
+
+
+class OrderChange(msgspec.Struct, frozen=True):
+    """It is like this now with somebody who was told to leave."""
+
+    order: Order
+
+
+class NewPromise(msgspec.Struct, frozen=True):
+    """Room is being made for a request."""
+
+    promise: Promise
+
+
+class PromiseOver(msgspec.Struct, frozen=True):
+    """Nothing is promised to a request any more: it has started, is over, or waits as all others do."""
+
+    request: int
+
+
+class RoomUsed(msgspec.Struct, frozen=True):
+    """A request has started for which others had left."""
+
+    request: int
+
+
+class UseChange(msgspec.Struct, frozen=True):
+    """So much was used up to now."""
+
+    use: PastUse
+
+
+Change = (
+    NewEntry
+    | EntryChange
+    | NewDispatch
+    | DispatchChange
+    | CursorChange
+    | NewOrder
+    | OrderChange
+    | NewPromise
+    | PromiseOver
+    | RoomUsed
+    | UseChange
+)
 
 
 class Filter(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""The one object that owns the state and the store; the API and the loop both go through it.
+"""The one object that owns the memory and the store; the API and the loop both go through it.
 
 Whatever changes anything is a command: a plain function that moves the memory and says what to write. The
 commands that arrive together run one after another, are committed together, and are answered only then. If
@@ -9,51 +9,45 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from operator import itemgetter
 from typing import Any, Final, TypeVar
 
 import msgspec
 from wnodes_engine import core
-from wnodes_engine.backend import Ending, JobRef, JobState, SlotRequest
+from wnodes_engine.backend import Ending, JobRef, SlotRequest
 from wnodes_engine.core.policy import CompiledPolicy
 from wnodes_engine.decision_log.log import Log
 from wnodes_engine.decision_log.recorded import Recorded
-from wnodes_engine.values import Decision, Node, Outcome, Request, ShareUse
+from wnodes_engine.simulate.forecast import Estimate
+from wnodes_engine.values import Decision, Node, Request, ShareUse
 
+from wnodes_daemon import dispatching, making_room
+from wnodes_daemon.estimating import Estimates
 from wnodes_daemon.grouping import Busy, Grouped
+from wnodes_daemon.memory import Changes, Memory
 from wnodes_daemon.natives import Native, changed
 from wnodes_daemon.records import (
-    LIVE,
     ORDER,
-    Change,
     CursorChange,
     Dispatch,
-    DispatchChange,
     Entry,
-    EntryChange,
     Filter,
-    NewDispatch,
-    NewEntry,
+    Leave,
+    Order,
     State,
     Step,
+    Stored,
 )
-from wnodes_daemon.slots import backend_of, slot_of, user_of
 from wnodes_daemon.store import Store, StoreUnavailable
+from wnodes_daemon.taking_up import as_stored, take_up
 
 R = TypeVar("R")
-Changes = list[Change]
+NativesOf = Callable[[Mapping[str, Dispatch]], Mapping[str, Sequence[Native]]]
+"""The native jobs by backend, given which dispatches are ours."""
 
 _log: Final = logging.getLogger(__name__)
-_REMEMBERED: Final = 86400  # seconds in which the job of a dispatch that was given up may still appear
-_ENDED_AS: Final = {
-    JobState.DONE: State.DONE,
-    JobState.FAILED: State.FAILED,
-    JobState.CANCELLED: State.CANCELLED,
-}
 
 
 class Service:
@@ -72,42 +66,67 @@ class Service:
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`log` is where everything that is done to the state is recorded, from `recover` on."""
-        self.policy = policy
-        self.nodes: dict[str, Node] = {node.name: node for node in nodes}
-        self.state = core.State(policy, self.nodes.values(), preempts=False)
-        self._book: core.State | Recorded = self.state
-        self._log = log
-        self._log_questions = log_questions
-        self.entries: dict[int, Entry] = {}
-        self.dispatches: dict[str, Dispatch] = {}
-        self.dispatch_of: dict[int, str] = {}
-        self.given_up: dict[str, Dispatch] = {}
+        self.memory = Memory(policy, nodes, backends, clock)
         self.work_to_do = asyncio.Event()
         self.broken = ""
         """Why the store cannot be written now; empty while it can."""
+        self._log = log
+        self._log_questions = log_questions
         self._store = store
-        self._backends = backends
-        self._natives: dict[str, dict[str, Native]] = {}
         self._most_waiting = most_waiting
         self._clock = clock
-        self._now = 0
-        self._next_id = 1
         self._arriving = 0
         self._writer = ThreadPoolExecutor(1, "store-writer")
         self._readers = ThreadPoolExecutor(4, "store-reader")
+        self._estimates = Estimates()
         self._commands: Grouped[Callable[[Changes], Any], Any] = Grouped(self._perform, most=256)
 
     # ------------------------------------------------------------------ reading
 
+    @property
+    def policy(self) -> CompiledPolicy:
+        """The policy in force."""
+        return self.memory.policy
+
+    @property
+    def state(self) -> core.State:
+        """What decisions are made on; to be read only."""
+        return self.memory.state
+
+    @property
+    def nodes(self) -> Mapping[str, Node]:
+        """All nodes, by name."""
+        return self.memory.nodes
+
+    @property
+    def entries(self) -> Mapping[int, Entry]:
+        """The requests that are not over."""
+        return self.memory.entries
+
+    @property
+    def dispatches(self) -> Mapping[str, Dispatch]:
+        """The dispatches that are not over, by key."""
+        return self.memory.dispatches
+
+    @property
+    def given_up(self) -> Mapping[str, Dispatch]:
+        """Those of which no job has appeared, by key."""
+        return self.memory.given_up
+
+    @property
+    def orders(self) -> Mapping[str, Order]:
+        """Who has been told to leave, by id."""
+        return self.memory.orders
+
     def now(self) -> int:
         """Seconds since the epoch; it never goes back, whatever the clock does."""
-        self._now = max(self._now, int(self._clock()))
-        return self._now
+        return self.memory.now()
 
     def decide(self, request: Request) -> Decision:
         """What would become of the request now, with every reason; nothing changes."""
-        if self._log_questions and isinstance(self._book, Recorded):
-            return self._book.decide(request, self.now())
+        book = self.memory.book
+        if self._log_questions and isinstance(book, Recorded):
+            return book.decide(request, self.now())
         return core.decide(self.state, request, self.now())
 
     def shares(self) -> tuple[ShareUse, ...]:
@@ -125,6 +144,14 @@ class Service:
         """How a request was carried out so far. Raises StoreUnavailable."""
         return await self._read(self._store.attempts, id_)
 
+    async def orders_of(self, id_: int) -> list[Order]:
+        """When a request was told to leave, and what became of it. Raises StoreUnavailable."""
+        return await self._read(self._store.orders_of, str(id_))
+
+    async def estimate(self, id_: int) -> Estimate | None:
+        """When a request that waits is likely to start; None where that is not known."""
+        return await self._estimates.of(self.state, str(id_), self.now())
+
     async def page(self, which: Filter) -> list[Entry]:
         """The next requests of a listing. Raises StoreUnavailable."""
         return await self._read(self._store.page, which)
@@ -132,6 +159,14 @@ class Service:
     async def cursor(self, backend: str) -> str:
         """How far the accounting of a backend was taken in. Raises StoreUnavailable."""
         return await self._read(self._store.cursor, backend)
+
+    def is_taken_back(self, request: int) -> bool:
+        """Whether its job is not to start any more: it is over, was cancelled, or has to leave."""
+        entry = self.entries.get(request)
+        if entry is None or entry.cancelling:
+            return True
+        order = self.orders.get(str(request))
+        return order is not None and order.step is Leave.LEAVING
 
     # ------------------------------------------------------------- the requests
 
@@ -146,7 +181,7 @@ class Service:
 
         def command(changes: Changes) -> list[Entry]:
             now = self.now()
-            return [self._admit(request, now, changes) for request in requests]
+            return [dispatching.take_in(self.memory, request, now, changes) for request in requests]
 
         self._arriving += len(requests)
         try:
@@ -160,26 +195,37 @@ class Service:
         """Take a request back; None if it is not there or over. Raises Busy and StoreUnavailable."""
 
         def command(changes: Changes) -> Entry | None:
-            if (entry := self.entries.get(id_)) is None:
+            memory = self.memory
+            if (entry := memory.entries.get(id_)) is None:
                 return None
             now = self.now()
-            if self._book.cancel(str(id_), now):
-                return self._move(entry, changes, state=State.CANCELLED, ended=now)
-            return self._move(entry, changes, cancelling=True)
+            if memory.book.cancel(str(id_), now):
+                return memory.move(entry, changes, state=State.CANCELLED, ended=now)
+            return memory.move(entry, changes, cancelling=True)
 
         return await self._do(command)
 
     # ------------------------------------------------- what the loop finds to do
 
     async def place(self) -> list[tuple[Dispatch, SlotRequest]]:
-        """Start what fits: what comes back is to be submitted. Raises Busy and StoreUnavailable."""
+        """Start what fits, and tell others to leave: what comes back is to be submitted.
+
+        Raises Busy and StoreUnavailable.
+        """
 
         def command(changes: Changes) -> list[tuple[Dispatch, SlotRequest]]:
-            now = self.now()
+            memory, now = self.memory, self.now()
+            moves = memory.book.schedule(now)
+            for preemption in moves.preemptions:
+                making_room.tell(memory, preemption, now, changes)
+            for id_ in moves.resumed:
+                dispatching.may_go_on(memory, id_, changes)
+            making_room.time_is_up(memory, now, changes)
+            memory.remember_use(changes)
             return [
                 carried
-                for start in self._book.schedule(now).starts
-                if (carried := self._begin(start, now, changes)) is not None
+                for start in moves.starts
+                if (carried := dispatching.begin(memory, start, now, changes)) is not None
             ]
 
         return await self._do(command)
@@ -188,31 +234,40 @@ class Service:
         """Record that a dispatch has come as far as this; False if it is over or was further already."""
 
         def command(changes: Changes) -> bool:
-            dispatch = self.dispatches.get(key)
+            memory = self.memory
+            dispatch = memory.dispatches.get(key)
             if dispatch is None or ORDER[dispatch.step] >= ORDER[step]:
                 return False
-            self._progress(
-                msgspec.structs.replace(
-                    dispatch,
-                    step=step,
-                    ref=ref or dispatch.ref,
-                    started=started if started is not None else dispatch.started,
-                ),
+            dispatching.progress(
+                memory,
+                dispatch,
                 changes,
+                step=step,
+                ref=ref or dispatch.ref,
+                started=started if started is not None else dispatch.started,
             )
             if step is Step.RUNNING:
-                self._move(self.entries[dispatch.request], changes, state=State.RUNNING, started=started)
+                memory.move(memory.entries[dispatch.request], changes, state=State.RUNNING, started=started)
             return True
 
         return await self._do(command)
+
+    async def stopped(self, key: str) -> bool:
+        """Record that a job stands still, as it was to; False if that is known."""
+        return await self._about(key, dispatching.stop)
+
+    async def goes_on(self, key: str) -> bool:
+        """Record that a job runs again, as it was to; False if that is known."""
+        return await self._about(key, dispatching.go_on)
 
     async def endings(self, backend: str, endings: Sequence[Ending], cursor: str) -> int:
         """Take in what accounting says; returns how many of our dispatches are over by it."""
 
         def command(changes: Changes) -> int:
-            over = [ending for ending in endings if self._is_ours(ending)]
+            over = [ending for ending in endings if dispatching.is_ours(self.memory, ending)]
             for ending in over:
-                self._end(ending, changes)
+                if dispatching.is_ours(self.memory, ending):  # it may be told twice
+                    dispatching.end(self.memory, ending, changes)
             changes.append(CursorChange(backend, cursor))
             return len(over)
 
@@ -225,8 +280,8 @@ class Service:
         """Take in how one job has ended, which accounting does not tell by itself."""
 
         def command(changes: Changes) -> None:
-            if self._is_ours(ending):
-                self._end(ending, changes)
+            if dispatching.is_ours(self.memory, ending):
+                dispatching.end(self.memory, ending, changes)
 
         await self._do(command)
         self.work_to_do.set()
@@ -234,80 +289,65 @@ class Service:
     async def refuse(self, key: str, message: str) -> None:
         """The batch system will not have it, or has lost it: the request has failed, or is taken back."""
 
-        def command(changes: Changes) -> None:
-            if (dispatch := self.dispatches.get(key)) is not None:
-                cancelling = self.entries[dispatch.request].cancelling
-                state = State.CANCELLED if cancelling else State.FAILED
-                self._release(dispatch, changes, state, message=message)
+        def refuse(memory: Memory, dispatch: Dispatch, changes: Changes) -> bool:
+            cancelling = memory.entries[dispatch.request].cancelling
+            state = State.CANCELLED if cancelling else State.FAILED
+            dispatching.release(memory, dispatch, changes, state, message=message)
+            return True
 
-        await self._do(command)
+        await self._about(key, refuse)
         self.work_to_do.set()
 
     async def give_up(self, key: str) -> None:
         """No job of this dispatch has appeared: its request waits again, or ends if it was cancelled."""
 
-        def command(changes: Changes) -> None:
-            dispatch = self.dispatches.pop(key, None)
-            if dispatch is None:
-                return
-            recent = self.now() - _REMEMBERED
-            self.given_up = {k: old for k, old in self.given_up.items() if old.created >= recent}
-            over = msgspec.structs.replace(dispatch, step=Step.GIVEN_UP)
-            changes.append(DispatchChange(over))
-            self.given_up[key] = over
-            del self.dispatch_of[dispatch.request]
-            entry, now = self.entries[dispatch.request], self.now()
-            if entry.cancelling:
-                self._book.finish(entry.request.id, now)
-                self._move(entry, changes, state=State.CANCELLED, ended=now)
-            else:
-                self._book.requeue(entry.request.id, now)
-                self._move(entry, changes, state=State.WAITING, decision=None)
+        def give_up(memory: Memory, dispatch: Dispatch, changes: Changes) -> bool:
+            dispatching.wait_again(memory, dispatch, Step.GIVEN_UP, changes)
+            return True
 
-        await self._do(command)
+        await self._about(key, give_up)
         self.work_to_do.set()
 
     def see_nodes(self, nodes: Iterable[Node]) -> list[Node]:
         """Take in the nodes as a backend shows them; returns those that have changed."""
-        changed = [node for node in nodes if self.nodes.get(node.name) != node]
+        memory = self.memory
+        changed = [node for node in nodes if memory.nodes.get(node.name) != node]
         if changed:
-            self.nodes |= {node.name: node for node in changed}
-            self._book.advance(self.now())
-            self._book.set_nodes(changed)
+            memory.nodes |= {node.name: node for node in changed}
+            memory.book.advance(self.now())
+            memory.book.set_nodes(changed)
             self.work_to_do.set()
         return changed
 
-    def see_natives(self, backend: str, natives: Iterable[Native]) -> list[str]:
+    async def see_natives(self, backend: str, natives: Iterable[Native]) -> list[str]:
         """Charge what users run past us to its shares; returns the ids of jobs that cannot be."""
-        known = self._natives.setdefault(backend, {})
-        gone, new = changed(known, natives)
-        for id_ in gone:
-            del known[id_]
-            if id_ in self.state.running:
-                self._book.finish(id_, self.now())
-        for native in new:
-            known[native.request.id] = native
-        if gone or new:
-            self.work_to_do.set()
-        return [native.request.id for native in new if not self._charge(native)]
+        memory, shown = self.memory, list(natives)
+        known = memory.natives.setdefault(backend, {})
+        if not any(changed(known, shown)) and not any(native.request.id in self.orders for native in shown):
+            return []
 
-    def _charge(self, native: Native) -> bool:
-        for place in native.placement:
-            if place.node not in self.nodes:
-                return False
-        try:
-            self._book.start(native.request, native.placement, native.since, native=True)
-        except ValueError:
-            return False
-        return True
+        def command(changes: Changes) -> list[str]:
+            return dispatching.see_natives(memory, backend, shown, changes)
+
+        uncharged = await self._do(command)
+        self.work_to_do.set()
+        return uncharged
 
     # ---------------------------------------------------- restart, reload, close
 
-    async def recover(self) -> None:
-        """Make the memory anew from the store. Raises StoreUnavailable."""
-        loop = asyncio.get_running_loop()
+    async def recover(self, natives: NativesOf | None = None) -> None:
+        """Make the memory anew from the store, with these native jobs. Raises StoreUnavailable."""
+        loop, memory, changes = asyncio.get_running_loop(), self.memory, Changes()
         stored = await loop.run_in_executor(self._writer, self._load)
-        if changes := self._rebuild(self.policy, "taken up from the store", *stored):
+        if natives is not None:
+            shown = natives({dispatch.key: dispatch for dispatch in stored.dispatches})
+            stopped = {o.victim for o in stored.orders if o.step in {Leave.STOPPED, Leave.RETURNING}}
+            memory.natives = {
+                name: {n.request.id: n for n in each if not n.suspended or n.request.id in stopped}
+                for name, each in shown.items()
+            }
+        take_up(memory, self.policy, stored, self._log, "taken up from the store", changes)
+        if changes:
             await loop.run_in_executor(self._writer, self._store.commit, changes)
         self.broken = ""
         self.work_to_do.set()
@@ -317,80 +357,38 @@ class Service:
 
         Raises Busy and StoreUnavailable; then the old policy goes on.
         """
-        old = self.policy
+        old, memory = self.policy, self.memory
 
         def command(changes: Changes) -> None:
-            entries, dispatches = list(self.entries.values()), list(self.dispatches.values())
-            given_up = list(self.given_up.values())
-            why, last_id = "the policy was reloaded", self._next_id - 1
-            changes += self._rebuild(policy, why, last_id, entries, dispatches, given_up)
+            take_up(memory, policy, as_stored(memory), self._log, "the policy was reloaded", changes)
 
         try:
             await self._do(command)
         except StoreUnavailable:
-            self.policy = old  # the memory is made anew under it
+            memory.policy = old  # the memory is made anew under it
             raise
         self.work_to_do.set()
 
     async def close(self) -> None:
         """Wait for the last write, and let go of the store."""
+        self._estimates.close()
         self._writer.shutdown(wait=True)
         self._readers.shutdown(wait=True)
         self._store.close()
 
-    def _load(self) -> tuple[int, list[Entry], list[Dispatch], list[Dispatch]]:
-        store, recent = self._store, int(self._clock()) - _REMEMBERED
-        return store.last_id(), store.live(), store.live_dispatches(), store.given_up(recent)
+    def _load(self) -> Stored:
+        return self._store.load(int(self._clock()), dispatching.REMEMBERED)
 
-    def _rebuild(
-        self,
-        policy: CompiledPolicy,
-        why: str,
-        last_id: int,
-        entries: Sequence[Entry],
-        dispatches: Sequence[Dispatch],
-        given_up: Sequence[Dispatch],
-    ) -> Changes:
-        now, changes = self.now(), Changes()
-        for place in (place for dispatch in dispatches for place in dispatch.placement):
-            if place.node not in self.nodes:  # it was there once, and something of ours is on it
-                self.nodes[place.node] = Node(place.node, cores=0, memory=0, up=False)
-        self.policy, self.state = policy, core.State(policy, self.nodes.values(), preempts=False)
-        self._book = Recorded(self.state, self._log, why) if self._log is not None else self.state
-        self.dispatches = {dispatch.key: dispatch for dispatch in dispatches}
-        self.dispatch_of = {dispatch.request: dispatch.key for dispatch in dispatches}
-        self.given_up = {dispatch.key: dispatch for dispatch in given_up}
-        self.entries = {entry.id: entry for entry in entries}
-        self._next_id = max(self._next_id, last_id + 1)
-        begun: list[tuple[int, Entry | Native]] = [
-            (self._since(entry), entry) for entry in entries if entry.id in self.dispatch_of
-        ]
-        begun += [(each.since, each) for known in self._natives.values() for each in known.values()]
-        for since, one in sorted(begun, key=itemgetter(0)):  # the core's time does not go back
-            if isinstance(one, Native):
-                self._charge(one)
-                continue
-            dispatch = self.dispatches[self.dispatch_of[one.id]]
-            self._book.start(one.request, dispatch.placement, since)
-        for entry in entries:
-            if entry.id in self.dispatch_of:
-                share: str | None = self.state.running[entry.request.id].share
-            else:
-                decision = self._book.submit(entry.request, now)
-                share = decision.share
-                if decision.outcome is Outcome.DENY:
-                    self._move(entry, changes, state=State.DENIED, decision=decision, ended=now)
-                    continue
-            if share != entry.share:  # the policy is another
-                self._move(entry, changes, share=share)
-        return changes
+    # -------------------------------------------------------------------- commands
 
-    def _since(self, entry: Entry) -> int:
-        """Since when a request that was dispatched has held its nodes."""
-        dispatch = self.dispatches[self.dispatch_of[entry.id]]
-        return dispatch.created if dispatch.started is None else dispatch.started
+    async def _about(self, key: str, do: Callable[[Memory, Dispatch, Changes], bool]) -> bool:
+        """Do something about a dispatch; False if it is over."""
 
-    # ------------------------------------------------------------ inside commands
+        def command(changes: Changes) -> bool:
+            dispatch = self.memory.dispatches.get(key)
+            return dispatch is not None and do(self.memory, dispatch, changes)
+
+        return await self._do(command)
 
     async def _do(self, command: Callable[[Changes], R]) -> R:
         """Run a command; returns when what it changed is on the disk. Raises Busy and StoreUnavailable."""
@@ -403,6 +401,7 @@ class Service:
         changes: Changes = []
         try:
             results = [command(changes) for command in commands]
+            making_room.follow(self.memory, changes)
             if changes:
                 await asyncio.get_running_loop().run_in_executor(self._writer, self._store.commit, changes)
         except Exception as error:  # whatever it was, the memory is ahead of the store now
@@ -412,81 +411,6 @@ class Service:
             self.work_to_do.set()
             raise StoreUnavailable(self.broken) from error
         return results
-
-    def _admit(self, request: Request, now: int, changes: Changes) -> Entry:
-        id_ = self._next_id
-        request = msgspec.structs.replace(request, id=str(id_), submitted=now)
-        decision = self._book.submit(request, now)
-        if decision.outcome is Outcome.DENY:
-            return Entry(0, request, State.DENIED, decision.share, decision=decision)
-        self._next_id += 1
-        entry = self.entries[id_] = Entry(id_, request, State.WAITING, decision.share)
-        changes.append(NewEntry(entry))
-        return entry
-
-    def _begin(self, start: core.Start, now: int, changes: Changes) -> tuple[Dispatch, SlotRequest] | None:
-        request, decision = start.request, start.decision
-        entry = self.entries[int(request.id)]
-        backend = backend_of(decision.route, self._backends)
-        if backend is None:
-            self._book.finish(request.id, now)
-            message = f"no backend carries this out: the policy routes it to {decision.route}"
-            self._move(entry, changes, state=State.FAILED, ended=now, message=message)
-            return None
-        key, user = secrets.token_hex(12), user_of(request)
-        dispatch = Dispatch(key, entry.id, backend, decision.placement, now, user=user)
-        self.dispatches[dispatch.key] = dispatch
-        self.dispatch_of[entry.id] = dispatch.key
-        changes.append(NewDispatch(dispatch))
-        self._move(entry, changes, state=State.STARTING, share=decision.share, decision=decision)
-        return dispatch, slot_of(dispatch, self.state.running[request.id], decision.route)
-
-    def _is_ours(self, ending: Ending) -> bool:
-        """Ids are used again, and keys can be copied: all of what was recorded has to be the same."""
-        dispatch = self.dispatches.get(ending.ref.key)
-        return dispatch is not None and (dispatch.ref is None or dispatch.ref == ending.ref)
-
-    def _end(self, ending: Ending, changes: Changes) -> None:
-        dispatch = self.dispatches[ending.ref.key]
-        state = _ENDED_AS.get(ending.state, State.FAILED)
-        if state is State.FAILED and self.entries[dispatch.request].cancelling:
-            state = State.CANCELLED  # many a batch system calls a killed job a failed one
-        if ending.started_at is not None and dispatch.started is None:
-            dispatch = msgspec.structs.replace(dispatch, started=ending.started_at)
-        _log.info("ended", extra={"request": dispatch.request, "key": dispatch.key, "as": state})
-        untold = state is State.FAILED and ending.exit_status is None
-        message = "it ended without an exit status: its node may have failed" if untold else ""
-        self._release(
-            msgspec.structs.replace(dispatch, ref=ending.ref),
-            changes,
-            state,
-            message=message,
-            started=dispatch.started,
-            ended=ending.ended_at,
-            exit_status=ending.exit_status,
-        )
-
-    def _release(self, dispatch: Dispatch, changes: Changes, state: State, **more: Any) -> None:
-        """A dispatch is over, and its request with it."""
-        changes.append(DispatchChange(msgspec.structs.replace(dispatch, step=Step.ENDED)))
-        del self.dispatches[dispatch.key], self.dispatch_of[dispatch.request]
-        entry, now = self.entries[dispatch.request], self.now()
-        if entry.request.id in self.state.running:
-            self._book.finish(entry.request.id, now)
-        self._move(entry, changes, **{"state": state, "ended": now, **more})
-
-    def _progress(self, dispatch: Dispatch, changes: Changes) -> None:
-        self.dispatches[dispatch.key] = dispatch
-        changes.append(DispatchChange(dispatch))
-
-    def _move(self, entry: Entry, changes: Changes, **to: Any) -> Entry:
-        moved = msgspec.structs.replace(entry, **to)
-        changes.append(EntryChange(moved))
-        if moved.state in LIVE:
-            self.entries[moved.id] = moved
-        else:
-            del self.entries[moved.id]
-        return moved
 
     async def _read(self, read: Callable[..., R], *arguments: Any) -> R:
         return await asyncio.get_running_loop().run_in_executor(self._readers, read, *arguments)

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from wnodes_engine.values import Decision, Outcome, ShareUse
 from wnodes_engine.wire import ImageForm
 
-from wnodes_daemon.records import State
-from wnodes_daemon.views import DriverView, HealthLine, Problem, RequestView
+from wnodes_daemon.making_room import STANDING
+from wnodes_daemon.records import Leave, State
+from wnodes_daemon.views import DriverView, EstimateView, HealthLine, OrderView, Problem, RequestView
 
 _OUTCOMES = {
     Outcome.START: "it would start now",
@@ -92,6 +93,9 @@ def request(view: RequestView) -> str:
         job = f"job {attempt.job}" if attempt.job else "no job known yet"
         places = ", ".join(_place(place.node, place.parts) for place in attempt.nodes)
         lines.append(("attempt", f"{attempt.backend}, {job}, {attempt.step}, on {places}"))
+    lines += [("told", _told(order)) for order in view.told_to_leave]
+    if view.estimate is not None:
+        lines.append(("starts", _estimated(view.estimate)))
     text = "".join(f"{name + ':':<12} {value}\n" for name, value in lines)
     if view.state is State.WAITING and view.decision is not None:
         text += reasons(view.decision)
@@ -106,9 +110,14 @@ def why(view: RequestView) -> str:
         waited = int((datetime.now(UTC) - view.submitted).total_seconds())
         if decision.outcome is Outcome.START:
             return f"{who} starts with the next pass over the queue\n"
-        return f"{who} has waited in {view.share} for {_duration(waited)}:\n{reasons(decision)}"
+        when = f"  it starts {_estimated(view.estimate)}\n" if view.estimate is not None else ""
+        left = f"  {view.message}\n" if view.message else ""
+        return f"{who} has waited in {view.share} for {_duration(waited)}:\n{reasons(decision)}{left}{when}"
     if view.state is State.DENIED and decision is not None:
         return f"{who} was denied:\n{reasons(decision)}"
+    standing = "".join(f"  it was told {_told(o)}\n" for o in view.told_to_leave if o.step in STANDING)
+    if standing:
+        return f"{who} does not wait: it is {view.state}, and has to make room\n{standing}"
     return f"{who} does not wait: it is {view.state}{', ' + view.message if view.message else ''}\n"
 
 
@@ -202,6 +211,29 @@ def _nodes(view: RequestView) -> str:
 
 def _place(node: str, parts: int) -> str:
     return f"{node} ({parts} parts)" if parts > 1 else node
+
+
+def _told(order: OrderView) -> str:
+    """For whom somebody has to leave, by what rule, how, and how far that is."""
+    rule = f"{order.rule}, {order.file}:{order.line}"
+    text = f"to leave for request {order.beneficiary} by {order.action} ({rule})"
+    if order.step is Leave.TOLD:
+        return f"{text}, by {_moment(order.leave_by)}"
+    at = f" {_moment(order.ended)}" if order.ended is not None else ""
+    return f"{text}: {order.step}{at}"
+
+
+def _estimated(estimate: EstimateView) -> str:
+    """When a request is likely to start."""
+    soonest, likely, latest = estimate.soonest, estimate.likely, estimate.latest
+    if likely is None:
+        text = f"at {_moment(latest)} at the latest" if latest is not None else "nobody knows when"
+    else:
+        text = f"at about {_moment(likely)}"
+        if soonest is not None and soonest != likely:
+            text += f", at {_moment(soonest)} at the soonest"
+        text += f", at {_moment(latest)} at the latest" if latest is not None else ""
+    return f"{text}, if nothing else comes" if latest is not None or likely is not None else text
 
 
 def _moment(when: datetime) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import msgspec
-from wnodes_engine.values import Decision, Placement, ShareUse
+from wnodes_engine.simulate.forecast import Estimate
+from wnodes_engine.values import Action, Decision, Placement, ShareUse
 from wnodes_engine.wire import RequestForm, from_request
 
-from wnodes_daemon.records import Dispatch, Entry, State, Step
+from wnodes_daemon.records import Dispatch, Entry, Leave, Order, State, Step
 
 
 class FieldError(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -41,8 +42,33 @@ class AttemptView(msgspec.Struct, frozen=True, omit_defaults=True):
     started: datetime | None = None
 
 
+class OrderView(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A request was told to leave for `beneficiary`, by then, by a rule of the policy."""
+
+    beneficiary: str
+    action: Action
+    step: Leave
+    told: datetime
+    leave_by: datetime
+    rule: str
+    file: str
+    line: int
+    ended: datetime | None = None
+
+
+class EstimateView(msgspec.Struct, frozen=True, omit_defaults=True):
+    """When a request starts if nothing else comes; what is missing is not known, and no promise is made."""
+
+    soonest: datetime | None = None
+    likely: datetime | None = None
+    latest: datetime | None = None
+
+
 class RequestView(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A request and what has become of it. While it waits, `decision` says why, as of now."""
+    """A request and what has become of it. While it waits, `decision` says why, as of now.
+
+    `told_to_leave` is there for whoever had to make room for others, or has to.
+    """
 
     id: str
     state: State
@@ -56,6 +82,8 @@ class RequestView(msgspec.Struct, frozen=True, omit_defaults=True):
     message: str = ""
     decision: Decision | None = None
     attempts: tuple[AttemptView, ...] = ()
+    told_to_leave: tuple[OrderView, ...] = ()
+    estimate: EstimateView | None = None
 
 
 class ItemView(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -161,7 +189,12 @@ def time_of(seconds: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def request_view(entry: Entry, attempts: list[Dispatch] | None = None) -> RequestView:
+def request_view(
+    entry: Entry,
+    attempts: list[Dispatch] | None = None,
+    orders: list[Order] | None = None,
+    estimate: Estimate | None = None,
+) -> RequestView:
     """A request as the API shows it."""
     return RequestView(
         id=str(entry.id),
@@ -176,7 +209,28 @@ def request_view(entry: Entry, attempts: list[Dispatch] | None = None) -> Reques
         message=entry.message,
         decision=entry.decision,
         attempts=tuple(_attempt_view(attempt) for attempt in attempts or ()),
+        told_to_leave=tuple(_order_view(order) for order in orders or ()),
+        estimate=_estimate_view(estimate) if estimate is not None else None,
     )
+
+
+def _order_view(order: Order) -> OrderView:
+    return OrderView(
+        beneficiary=str(order.beneficiary),
+        action=order.action,
+        step=order.step,
+        told=time_of(order.told),
+        leave_by=time_of(order.leave_by),
+        rule=order.word,
+        file=order.file,
+        line=order.line,
+        ended=time_of(order.ended) if order.ended is not None else None,
+    )
+
+
+def _estimate_view(estimate: Estimate) -> EstimateView:
+    times = (estimate.soonest, estimate.likely, estimate.latest)
+    return EstimateView(*(time_of(at) if at is not None else None for at in times))
 
 
 def _attempt_view(attempt: Dispatch) -> AttemptView:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from sites.running import Site, form, until
 from wnodes_daemon.natives import Native, changed, native_of, natives_in
@@ -84,7 +85,7 @@ def test_a_job_on_one_node_is_one_part_and_on_several_as_many_as_it_has_cores() 
     assert (wide.request.cores, wide.request.memory, wide.request.count) == (1, 100, 4)
 
 
-@pytest.mark.parametrize("state", [JobState.PENDING, JobState.HELD, JobState.SUSPENDED])
+@pytest.mark.parametrize("state", [JobState.PENDING, JobState.HELD])
 def test_what_holds_no_cores_is_not_charged(state: JobState) -> None:
     waiting = Job(JobRef("farm", "7", "", 900), state, "x", "eve", 4, 400, nodes=(("n1", 4),))
     assert native_of("farm", waiting, 1000) is None
@@ -94,19 +95,33 @@ def test_what_holds_no_cores_is_not_charged(state: JobState) -> None:
 def test_a_native_job_is_charged_to_its_share_until_it_is_gone(served: Any) -> None:
     async def work(service: Service) -> None:
         other = native("8", group="rest", cores=2, nodes=(("n2", 2),))
-        assert service.see_natives("farm", [native(), other]) == []
+        assert await service.see_natives("farm", [native(), other]) == []
         assert held(service) == {"lab": 4, "rest": 2}
-        service.see_natives("farm", [native()])
+        await service.see_natives("farm", [native()])
         assert held(service) == {"lab": 4, "rest": 0}
-        service.see_natives("farm", [])
+        await service.see_natives("farm", [])
         assert held(service) == {"lab": 0, "rest": 0}
+
+    served(work)
+
+
+def test_a_native_job_that_somebody_has_suspended_is_not_charged(served: Any) -> None:
+    async def work(service: Service) -> None:
+        await service.see_natives("farm", [native()])
+        shown = msgspec.structs.replace(job(), state=JobState.SUSPENDED)
+        suspended = native_of("farm", shown, 1000)
+        assert suspended is not None
+        await service.see_natives("farm", [suspended])
+        assert held(service) == {"lab": 0, "rest": 0}
+        await service.see_natives("farm", [native()])
+        assert held(service) == {"lab": 4, "rest": 0}
 
     served(work)
 
 
 def test_rules_see_the_account_of_a_native_job(served: Any) -> None:
     async def work(service: Service) -> None:
-        service.see_natives("farm", [native(group="other", account="lab")])
+        await service.see_natives("farm", [native(group="other", account="lab")])
         assert held(service) == {"lab": 4, "rest": 0}
 
     served(work)
@@ -114,8 +129,8 @@ def test_rules_see_the_account_of_a_native_job(served: Any) -> None:
 
 def test_a_native_job_that_moved_is_charged_where_it_is(served: Any) -> None:
     async def work(service: Service) -> None:
-        service.see_natives("farm", [native()])
-        service.see_natives("farm", [native(nodes=(("n2", 4),))])
+        await service.see_natives("farm", [native()])
+        await service.see_natives("farm", [native(nodes=(("n2", 4),))])
         places = [allocation.where for allocation in service.state.running.values()]
         assert len(places) == 1
         assert held(service) == {"lab": 4, "rest": 0}
@@ -126,16 +141,17 @@ def test_a_native_job_that_moved_is_charged_where_it_is(served: Any) -> None:
 def test_a_job_that_cannot_be_charged_is_told_and_told_once(served: Any) -> None:
     async def work(service: Service) -> None:
         odd = native(nodes=(("nobody-knows", 4),))
-        assert service.see_natives("farm", [odd]) == [odd.request.id]
-        assert service.see_natives("farm", [odd]) == []
-        assert service.see_natives("farm", []) == []
+        assert await service.see_natives("farm", [odd]) == [odd.request.id]
+        assert await service.see_natives("farm", [odd]) == []
+        assert await service.see_natives("farm", []) == []
 
     served(work)
 
 
 def test_nothing_of_ours_is_put_where_native_jobs_are(served: Any) -> None:
     async def work(service: Service) -> None:
-        service.see_natives("farm", [native(str(at), cores=8, nodes=((f"n{at}", 8),)) for at in range(3)])
+        wide = [native(str(at), cores=8, nodes=((f"n{at}", 8),)) for at in range(3)]
+        await service.see_natives("farm", wide)
         await service.submit([Request("", "job", "local", "ada", "rest", 0, cores=8)])
         [(dispatch, slot)] = await service.place()
         assert slot.nodes == (("n3", 1),)
@@ -146,12 +162,12 @@ def test_nothing_of_ours_is_put_where_native_jobs_are(served: Any) -> None:
 
 def test_native_jobs_stay_charged_through_a_reload_by_the_new_rules(served: Any) -> None:
     async def work(service: Service) -> None:
-        service.see_natives("farm", [native()])
+        await service.see_natives("farm", [native()])
         await service.reload(
             policy(POLICY.replace("assign lab when", 'assign rest when user == "eve"\nassign lab when'))
         )
         assert held(service) == {"lab": 0, "rest": 4}
-        service.see_natives("farm", [])
+        await service.see_natives("farm", [])
         assert held(service) == {"lab": 0, "rest": 0}
 
     served(work)

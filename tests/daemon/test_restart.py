@@ -207,7 +207,7 @@ def test_a_policy_is_reloaded_if_it_is_sound_and_else_the_old_one_goes_on(site: 
         (lambda site: (site.folder / "wnodesd.sock").write_text(""), "move it away"),
         (lambda site: site.write(daemon={"listen": {"host": "192.0.2.1"}}), "127.0.0.1"),
         (lambda site: site.write(daemon={"listen": {"socket": "s" * 200}}), "choose another"),
-        (lambda site: site.write(daemon={"store": "postgresql://x"}), "SQLite"),
+        (lambda site: site.write(daemon={"store": "mysql://x"}), "SQLite"),
         (
             lambda site: site.file.write_text(site.file.read_text().replace("simulated", "slurmy")),
             "simulated",

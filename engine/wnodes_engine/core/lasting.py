@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import Final
 
@@ -17,6 +18,10 @@ _ALL: Final = -1
 """All leaves together, where a leaf's own are too few."""
 
 
+_PERCENTS: Final = 101
+"""From none of the walltime to all of it."""
+
+
 class Lasting:
     """Counts of endings by percent of the walltime, by leaf."""
 
@@ -30,6 +35,22 @@ class Lasting:
         """Whether anything is known."""
         return sum(self._counts.get(_ALL, ())) >= _ENOUGH
 
+    def counts(self) -> Iterator[tuple[int, list[int]]]:
+        """The counts by leaf; -1 is all leaves together."""
+        return ((leaf, list(counts)) for leaf, counts in self._counts.items())
+
+    def restore(self, leaf: int, counts: Sequence[int]) -> None:
+        """Take up what `counts` told; anything that cannot be that is passed over."""
+        if len(counts) == _PERCENTS and min(counts) >= 0:
+            self._counts[leaf] = list(counts)
+
+    def copy(self) -> Lasting:
+        """The same, to go on with by itself."""
+        twin = Lasting()
+        for leaf, counts in self.counts():
+            twin.restore(leaf, counts)
+        return twin
+
     def note(self, leaf: int, ran: int, walltime: int) -> None:
         """Work has ended after so many seconds of those that it had asked for."""
         if not 0 < walltime < UNLIMITED:
@@ -38,7 +59,7 @@ class Lasting:
         for key in (leaf, _ALL):
             counts = self._counts.get(key)
             if counts is None:
-                counts = self._counts[key] = [0] * 101
+                counts = self._counts[key] = [0] * _PERCENTS
             counts[percent] += 1
             if counts[percent] >= _REMEMBERED:
                 counts[:] = [count >> 1 for count in counts]

@@ -15,9 +15,10 @@ from msgspec import Struct
 from wnodes_engine.check.checked import UNLIMITED
 from wnodes_engine.core import Allocation, State
 from wnodes_engine.core.lasting import Lasting
+from wnodes_engine.core.policy import CompiledPolicy
 from wnodes_engine.simulate.clock import clock_of
 from wnodes_engine.simulate.leaving import Leaving
-from wnodes_engine.snapshot import parts, restore, snapshot
+from wnodes_engine.snapshot import Snapshot, parts, restore, snapshot
 from wnodes_engine.values import Preemption
 
 MOST_STARTS: Final = 20_000
@@ -48,14 +49,25 @@ def forecast(
 
     It takes as long as making a copy of the state three times, and up to `most` starts in each.
     """
-    taken = snapshot(state)
+    return played_on(state.policy, snapshot(state), state.lasting, requests, now, most)
+
+
+def played_on(
+    policy: CompiledPolicy,
+    taken: Snapshot,
+    lasting: Lasting,
+    requests: Collection[str],
+    now: int,
+    most: int = MOST_STARTS,
+) -> dict[str, Estimate]:
+    """The same from a snapshot, for another thread than the one in which the state goes on."""
     found: list[dict[str, int]] = []
     for part in (_EARLY, _MIDDLE, None):
-        if part is not None and not state.lasting.known:
+        if part is not None and not lasting.known:
             found.append({})
             continue
-        twin = restore(state.policy, taken.clock, parts(taken))
-        found.append(_Run(twin, state.lasting, part, now).until(requests, most))
+        twin = restore(policy, taken.clock, parts(taken))
+        found.append(_Run(twin, lasting, part, now).until(requests, most))
     return {id_: _estimate(*(starts.get(id_) for starts in found)) for id_ in requests}
 
 
