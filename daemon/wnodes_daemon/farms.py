@@ -1,28 +1,31 @@
-"""What can be told of drivers and batch systems without a daemon."""
+"""What can be told of drivers, batch systems and clouds without a daemon."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from wnodes_engine.drivers import installed, load_backends
+from wnodes_engine.backend import BatchBackend
+from wnodes_engine.drivers import D, Kind, installed, load_backends, load_executors
+from wnodes_engine.executor import Executor
 from wnodes_engine.site import Site
 
 from wnodes_daemon.views import DriverView, HealthLine
 
 
-def drivers() -> Iterator[DriverView]:
-    """The drivers that are installed, and why one cannot be used."""
-    for driver in installed().values():
+def drivers(kind: Kind[D]) -> Iterator[DriverView]:
+    """The drivers of a kind that are installed, and why one cannot be used."""
+    for driver in installed(kind).values():
         yield DriverView(driver.name, driver.origin, driver.error)
 
 
 async def doctor(site: Site) -> list[HealthLine]:
-    """What the doctors of all backends of a site have found. Raises DriverError."""
+    """What the doctors of all backends and executors of a site have found. Raises DriverError."""
     found: list[HealthLine] = []
-    for name, backend in load_backends(site).items():
+    plugins: dict[str, BatchBackend | Executor] = {**load_backends(site), **load_executors(site)}
+    for name, plugin in plugins.items():
         try:
-            seen = await backend.doctor()
+            seen = await plugin.doctor()
         finally:
-            await backend.close()
+            await plugin.close()
         found += (HealthLine(name, each.check, each.well, each.found, each.mend) for each in seen)
     return found

@@ -16,13 +16,14 @@ from wnodes_engine import __version__
 from wnodes_engine.commands.guard import guarded
 from wnodes_engine.commands.inputs import complain
 from wnodes_engine.documents import DocumentError
-from wnodes_engine.drivers import DriverError
+from wnodes_engine.drivers import BACKENDS, EXECUTORS, DriverError
 from wnodes_engine.site import load_site
 from wnodes_engine.wire import RequestForm, WireError, convert
 
 from wnodes_daemon import farms, shown
 from wnodes_daemon.client import DEFAULT, ApiError, Client, Unreachable
 from wnodes_daemon.records import LIVE, State
+from wnodes_daemon.views import DriverView
 
 _SIZES: Final = ("cores", "memory", "gpus", "disk", "volumes", "count", "at_least", "walltime")
 _NAMES: Final = ("project", "queue", "account", "flavour", "image", "name")
@@ -106,7 +107,12 @@ def _parser() -> ArgumentParser:
             "which drivers of batch systems are installed, and which of them can be used",
             _backends,
         ),
-        ("doctor", "whether the site's batch systems are set up so that what we promise holds", _doctor),
+        ("executors", "which drivers of clouds are installed, and which of them can be used", _executors),
+        (
+            "doctor",
+            "whether the site's batch systems and clouds are set up so that what we promise holds",
+            _doctor,
+        ),
     ):
         made = commands.add_parser(name, help=purpose, description=purpose)
         made.add_argument("--json", action="store_true", help="print JSON, for programs")
@@ -173,7 +179,14 @@ def _shares(client: Client, args: Namespace) -> int:
 
 
 def _backends(args: Namespace) -> int:
-    drivers = list(farms.drivers())
+    return _drivers(args, list(farms.drivers(BACKENDS)))
+
+
+def _executors(args: Namespace) -> int:
+    return _drivers(args, list(farms.drivers(EXECUTORS)))
+
+
+def _drivers(args: Namespace, drivers: list[DriverView]) -> int:
     _print(args, drivers, shown.drivers(drivers))
     return int(any(driver.error for driver in drivers))
 

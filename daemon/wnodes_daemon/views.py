@@ -150,7 +150,7 @@ class BackendView(msgspec.Struct, frozen=True):
 
 
 class DriverView(msgspec.Struct, frozen=True):
-    """A driver of batch systems that is installed; `error` says why it cannot be used."""
+    """A driver that is installed; `error` says why it cannot be used."""
 
     name: str
     origin: str
@@ -158,7 +158,7 @@ class DriverView(msgspec.Struct, frozen=True):
 
 
 class HealthLine(msgspec.Struct, frozen=True):
-    """One thing that a backend's doctor looked at."""
+    """One thing that the doctor of a backend or an executor looked at."""
 
     backend: str
     check: str

@@ -30,7 +30,7 @@ from wnodes_engine.backend import (
 )
 from wnodes_engine.conformance.laws import LAWS, Law, judge, statement
 from wnodes_engine.conformance.subject import Settings
-from wnodes_engine.drivers import installed
+from wnodes_engine.drivers import BACKENDS, installed
 from wnodes_lsf.backend import LsfBackend
 
 DIALECTS = ["ibm", "volclava", "old"]
@@ -459,7 +459,7 @@ def test_the_doctor_finds_what_is_not_well(tmp_path: Path) -> None:
 
 
 def test_the_driver_is_installed_under_its_name() -> None:
-    assert installed()["lsf"].made_by is LsfBackend
+    assert installed(BACKENDS)["lsf"].made_by is LsfBackend
 
 
 # --------------------------------------------------------------------------- as programs

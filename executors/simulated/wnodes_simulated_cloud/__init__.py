@@ -1,0 +1,1 @@
+"""A whole cloud in one process, with the faults of real ones on demand."""
