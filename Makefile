@@ -14,7 +14,7 @@ MEASURE = PYTHONHASHSEED=0 PYTHONPATH=tests $(BIN)/python -m
 keep    = @mkdir -p .benchmarks; { $(MEASURE) bench.machine; echo; $(MEASURE) $(2); } \
               | tee .benchmarks/.$(1)$(if $(3),,; mv .benchmarks/.$(1) .benchmarks/$(1))
 
-.PHONY: demo test lint types check lab-slurm batch batch-torque batch-lsf slurm-rate \
+.PHONY: demo test lint types check lab-slurm batch batch-torque batch-lsf slurm-rate start-time \
         bench bench-gate bench-expected figures kueue growth curves profile \
         performance document clean
 
@@ -62,6 +62,9 @@ bench-expected:         ## expect from now on what the last `make bench` has mea
 
 figures: $(READY)       ## measure what the project promises, and print a table; TRACE=LOG.swf.gz is a log of yours
 	$(call keep,figures.md,bench.figures $(if $(TRACE),--trace $(TRACE)) $(FIGURES),$(FIGURES))
+
+start-time: $(READY)    ## measure a start with a million finished requests and 100,000 live ones; START="--finished 10000"
+	$(call keep,start.md,bench.start $(START))
 
 kueue: $(READY)         ## run the load of Kueue's performance test in simulated time
 	$(call keep,kueue.md,bench.kueue)

@@ -14,7 +14,8 @@ from wnodes_engine import __version__, wire
 from wnodes_engine.site import Limits
 from wnodes_engine.values import Decision, Kind, Origin, Request
 
-from wnodes_daemon import views
+from wnodes_daemon import answering, views
+from wnodes_daemon.answering import KeyUsed
 from wnodes_daemon.grouping import Busy
 from wnodes_daemon.openapi import Operation, Parameter
 from wnodes_daemon.problems import denied, failed, invalid
@@ -48,9 +49,12 @@ async def submit(context: Context, call: Call) -> Response:
     single = isinstance(forms, wire.RequestForm)
     requests = _requests(context, forms)
     try:
-        entries = await context.service.submit(requests)
+        entries = await context.service.submit(requests, _repeatable(call, forms))
     except Busy:
         raise failed(429, "the queue is full: ask again later") from None
+    except KeyUsed:
+        detail = "there was another call under this Idempotency-Key: make a new key for each call"
+        raise failed(409, detail) from None
     items = [_item(entry) for entry in entries]
     if not single:
         return _answer(views.ItemsView(tuple(items)), 200)
@@ -159,6 +163,16 @@ async def health(context: Context, _: Call) -> Response:
 
 
 # ------------------------------------------------------------------- reading
+
+
+def _repeatable(call: Call, forms: object) -> answering.Call | None:
+    """The call under its key, if it has one."""
+    if (key := call.headers.get("idempotency-key")) is None:
+        return None
+    try:
+        return answering.call_of("", key, _encode(forms))
+    except ValueError as error:
+        raise failed(400, f"Idempotency-Key: {error}") from None
 
 
 async def _forms(context: Context, call: Call) -> wire.RequestForm | list[wire.RequestForm]:
@@ -302,6 +316,11 @@ def _answer(
 # --------------------------------------------------------------------- routes
 
 _ONE: Final = Parameter("id", "path", "the id that was given when the request was taken in")
+_KEY: Final = Parameter(
+    "Idempotency-Key",
+    "header",
+    "a call made again under its key, within a day, is answered as it was then",
+)
 _WRITE: Final = (400, 408, 413, 415, 429, 503)
 
 OPERATIONS: Final = (
@@ -311,7 +330,8 @@ OPERATIONS: Final = (
         submit,
         body=(wire.RequestForm, wire.RequestForms),
         answers={201: views.RequestView, 200: views.ItemsView},
-        problems=(*_WRITE, 403),
+        problems=(*_WRITE, 403, 409),
+        parameters=(_KEY,),
     ),
     Operation(
         "GET",

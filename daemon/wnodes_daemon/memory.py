@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from wnodes_engine import core
@@ -17,9 +17,12 @@ from wnodes_engine.values import Node, Placement
 
 from wnodes_daemon import past_use
 from wnodes_daemon.natives import Native
-from wnodes_daemon.records import LIVE, Change, Dispatch, Entry, EntryChange, Order, UseChange
+from wnodes_daemon.records import LIVE, Change, Dispatch, Entry, EntryChange, ForgetAnswers, Order, UseChange
 
 Changes = list[Change]
+
+ANSWERS_KEPT: Final = 86400
+"""Seconds in which a call may be made again under its key."""
 
 
 class Memory:
@@ -118,3 +121,5 @@ class Memory:
                 if self.written.get((use.kind, use.name)) != use.value:
                     self.written[use.kind, use.name] = use.value
                     changes.append(UseChange(use))
+            if minute % 60 == 0:
+                changes.append(ForgetAnswers(self._now - ANSWERS_KEPT))

@@ -16,7 +16,7 @@ from wnodes_daemon.views import Problem
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A parameter of a call, in its `path` or its `query`."""
+    """A parameter of a call, in its `path`, its `query`, or a `header`."""
 
     name: str
     where: str

@@ -140,6 +140,19 @@ class PastUse(msgspec.Struct, frozen=True):
     value: bytes
 
 
+class Answer(msgspec.Struct, frozen=True):
+    """What was answered to a call that its caller (`owner`) may make again under the same key.
+
+    `body` is the digest of what was sent, `entries` what was answered.
+    """
+
+    owner: str
+    key: str
+    body: str
+    created: int
+    entries: tuple[Entry, ...]
+
+
 class Stored(msgspec.Struct, frozen=True):
     """All that the memory is made of: what is not over yet, and what of the past still counts."""
 
@@ -223,6 +236,18 @@ class UseChange(msgspec.Struct, frozen=True):
     use: PastUse
 
 
+class NewAnswer(msgspec.Struct, frozen=True):
+    """A call was answered that may be made again."""
+
+    answer: Answer
+
+
+class ForgetAnswers(msgspec.Struct, frozen=True):
+    """Calls before this time are not made again."""
+
+    before: int
+
+
 Change = (
     NewEntry
     | EntryChange
@@ -235,6 +260,8 @@ Change = (
     | PromiseOver
     | RoomUsed
     | UseChange
+    | NewAnswer
+    | ForgetAnswers
 )
 
 

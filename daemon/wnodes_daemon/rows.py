@@ -19,13 +19,16 @@ from wnodes_engine.values import Decision, Placement, Request
 from wnodes_daemon import tables
 from wnodes_daemon.records import (
     LIVE,
+    Answer,
     Change,
     CursorChange,
     Dispatch,
     DispatchChange,
     Entry,
     EntryChange,
+    ForgetAnswers,
     Leave,
+    NewAnswer,
     NewDispatch,
     NewEntry,
     NewOrder,
@@ -44,6 +47,7 @@ from wnodes_daemon.records import (
 _encode: Final = msgspec.json.encode
 _read_request: Final = msgspec.json.Decoder(Request).decode
 _read_decision: Final = msgspec.json.Decoder(Decision).decode
+_read_entries: Final = msgspec.json.Decoder(tuple[Entry, ...]).decode
 _read_placement: Final = msgspec.json.Decoder(tuple[Placement, ...]).decode
 
 
@@ -61,6 +65,8 @@ class _Folded:
         self.room_used: set[int] = set()
         self.past_use: dict[tuple[str, str], PastUse] = {}
         self.cursors: dict[str, str] = {}
+        self.answers: list[Answer] = []
+        self.forget_before: int | None = None
         for change in changes:
             self._fold(change)
 
@@ -89,6 +95,10 @@ class _Folded:
                 self.past_use[use.kind, use.name] = use
             case CursorChange(backend, cursor):
                 self.cursors[backend] = cursor
+            case NewAnswer(answer):
+                self.answers.append(answer)
+            case ForgetAnswers(before):
+                self.forget_before = before
 
 
 def _once(table: dict[Any, Any], key: object, value: object) -> None:
@@ -126,6 +136,10 @@ def write(connection: sa.Connection, changes: Iterable[Change]) -> None:
     put(connection, tables.past_use, [asdict(use) for use in folded.past_use.values()])
     cursors = [{"backend": backend, "cursor": cursor} for backend, cursor in folded.cursors.items()]
     put(connection, tables.cursors, cursors)
+    _insert(connection, tables.answers, [_answer_row(answer) for answer in folded.answers])
+    if folded.forget_before is not None:
+        old = tables.answers.c.created < folded.forget_before
+        connection.execute(sa.delete(tables.answers).where(old))
 
 
 def put(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
@@ -253,6 +267,16 @@ def promise_of(row: Any) -> Promise:
     return Promise(
         row.request, row.number, row.rule, row.policy, row.leave_by, _read_placement(row.placement)
     )
+
+
+def _answer_row(answer: Answer) -> dict[str, Any]:
+    shown = {name: getattr(answer, name) for name in ("owner", "key", "body", "created")}
+    return {**shown, "answer": _encode(answer.entries)}
+
+
+def answer_of(row: Any) -> Answer:
+    """What was answered."""
+    return Answer(row.owner, row.key, row.body, row.created, _read_entries(row.answer))
 
 
 def use_of(row: Any) -> PastUse:

@@ -24,17 +24,20 @@ from wnodes_engine.simulate.forecast import Estimate
 from wnodes_engine.values import Decision, Node, Request, ShareUse
 
 from wnodes_daemon import dispatching, making_room
+from wnodes_daemon.answering import Call, KeyUsed, answered
 from wnodes_daemon.estimating import Estimates
 from wnodes_daemon.grouping import Busy, Grouped
 from wnodes_daemon.memory import Changes, Memory
 from wnodes_daemon.natives import Native, changed
 from wnodes_daemon.records import (
     ORDER,
+    Answer,
     CursorChange,
     Dispatch,
     Entry,
     Filter,
     Leave,
+    NewAnswer,
     Order,
     State,
     Step,
@@ -48,6 +51,8 @@ NativesOf = Callable[[Mapping[str, Dispatch]], Mapping[str, Sequence[Native]]]
 """The native jobs by backend, given which dispatches are ours."""
 
 _log: Final = logging.getLogger(__name__)
+_FRESH: Final = 600
+"""Seconds after which an answer is certainly seen by whoever reads the store."""
 
 
 class Service:
@@ -76,6 +81,8 @@ class Service:
         self._most_waiting = most_waiting
         self._clock = clock
         self._arriving = 0
+        self._fresh: dict[tuple[str, str], Answer] = {}
+        """Answers that are not in the store yet, or only just."""
         self._writer = ThreadPoolExecutor(1, "store-writer")
         self._readers = ThreadPoolExecutor(4, "store-reader")
         self._estimates = Estimates()
@@ -170,25 +177,50 @@ class Service:
 
     # ------------------------------------------------------------- the requests
 
-    async def submit(self, requests: Sequence[Request]) -> list[Entry]:
+    async def submit(self, requests: Sequence[Request], call: Call | None = None) -> list[Entry]:
         """Take requests in, in their order; ids and times of submission are given here.
 
         A request that the policy denies comes back in the state `denied` and with the id 0: it is not kept.
-        Raises Busy and StoreUnavailable; then none of them was taken in.
+        A `call` that was made before is answered as it was then. Raises Busy and StoreUnavailable; then none
+        of them was taken in. Raises KeyUsed for the key of another call.
         """
+        if call is not None and (known := await self._answered(call)) is not None:
+            return known
         if len(self.state.waiting) + self._arriving + len(requests) > self._most_waiting:
             raise Busy
 
-        def command(changes: Changes) -> list[Entry]:
+        def command(changes: Changes) -> list[Entry] | KeyUsed:
+            if call is not None and (fresh := self._fresh.get((call.owner, call.key))) is not None:
+                return answered(call, fresh)
             now = self.now()
-            return [dispatching.take_in(self.memory, request, now, changes) for request in requests]
+            entries = [dispatching.take_in(self.memory, request, now, changes) for request in requests]
+            if call is not None:
+                answer = Answer(call.owner, call.key, call.body, now, tuple(entries))
+                self._fresh[call.owner, call.key] = answer
+                changes.append(NewAnswer(answer))
+            return entries
 
         self._arriving += len(requests)
         try:
             entries = await self._do(command)
         finally:
             self._arriving -= len(requests)
+        if isinstance(entries, KeyUsed):
+            raise entries
         self.work_to_do.set()
+        return entries
+
+    async def _answered(self, call: Call) -> list[Entry] | None:
+        """What was answered to this call before. Raises KeyUsed."""
+        fresh = self._fresh.get((call.owner, call.key))
+        answer = fresh or await self._read(self._store.answer, call.owner, call.key)
+        if answer is None:
+            return None
+        if fresh is not None:
+            await self._do(lambda _: None)  # once it is on the disk
+        entries = answered(call, answer)
+        if isinstance(entries, KeyUsed):
+            raise entries
         return entries
 
     async def cancel(self, id_: int) -> Entry | None:
@@ -222,6 +254,7 @@ class Service:
                 dispatching.may_go_on(memory, id_, changes)
             making_room.time_is_up(memory, now, changes)
             memory.remember_use(changes)
+            self._fresh = {k: answer for k, answer in self._fresh.items() if answer.created > now - _FRESH}
             return [
                 carried
                 for start in moves.starts
@@ -349,6 +382,7 @@ class Service:
         take_up(memory, self.policy, stored, self._log, "taken up from the store", changes)
         if changes:
             await loop.run_in_executor(self._writer, self._store.commit, changes)
+        self._fresh.clear()
         self.broken = ""
         self.work_to_do.set()
 

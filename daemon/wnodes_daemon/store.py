@@ -16,7 +16,7 @@ from sqlalchemy import exc
 from wnodes_daemon import database, rows, tables
 from wnodes_daemon.database import StoreError, StoreUnavailable, translated
 from wnodes_daemon.making_room import STANDING
-from wnodes_daemon.records import LIVE, Change, Dispatch, Entry, Filter, Order, Step, Stored
+from wnodes_daemon.records import LIVE, Answer, Change, Dispatch, Entry, Filter, Order, Step, Stored
 from wnodes_daemon.upgrading import prepare
 
 __all__ = ["Store", "StoreError", "StoreUnavailable"]
@@ -158,6 +158,14 @@ class Store:
         query = sa.select(tables.orders).where(tables.orders.c.victim == victim).order_by(tables.orders.c.id)
         with translated(), self._reader.connect() as connection:
             return [rows.order_of(row) for row in connection.execute(query)]
+
+    def answer(self, owner: str, key: str) -> Answer | None:
+        """What was answered to a call of that key; None if there was none. Raises StoreUnavailable."""
+        columns = tables.answers.c
+        query = sa.select(tables.answers).where((columns.owner == owner) & (columns.key == key))
+        with translated(), self._reader.connect() as connection:
+            row = connection.execute(query).one_or_none()
+            return rows.answer_of(row) if row is not None else None
 
     def cursor(self, backend: str) -> str:
         """How far the accounting of a backend was taken in; "" is the beginning. Raises StoreUnavailable."""

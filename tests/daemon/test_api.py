@@ -323,3 +323,25 @@ def test_hundreds_may_knock_at_once(shared_site: Site, client: Client) -> None:
     assert client.health().status == "ok"
     for peer in peers:
         peer.close()
+
+
+def test_a_call_made_again_under_its_key_is_answered_as_it_was(shared_site: Site) -> None:
+    socket = httpx.HTTPTransport(uds=str(shared_site.folder / "wnodesd.sock"))
+    asked = {"kind": "job", "origin": "local", "user": "repeater", "group": "lab"}
+    with httpx.Client(transport=socket, base_url="http://wnodes") as http:
+
+        def post(body: Any, key: str) -> httpx.Response:
+            return http.post("/v1/requests", json=body, headers={"idempotency-key": key})
+
+        first, again = post(asked, "one"), post(dict(reversed(asked.items())), "one")
+        assert (first.status_code, again.status_code) == (201, 201)
+        assert first.json()["id"] == again.json()["id"]
+        both = [asked, asked | {"user": "mallory"}]
+        listed, twice = post(both, "list"), post(both, "list")
+        assert listed.json() == twice.json()
+        assert [item["status"] for item in listed.json()["items"]] == [201, 403]
+        assert post(asked | {"cores": 2}, "one").status_code == 409
+        assert post(asked, "two").json()["id"] != first.json()["id"]
+        assert post(asked, "no key").status_code == 400
+        shown = http.get("/v1/requests", params={"user": "repeater"}).json()["requests"]
+    assert len(shown) == 3

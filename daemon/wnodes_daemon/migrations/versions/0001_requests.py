@@ -6,12 +6,14 @@ from alembic import op
 revision = "0001"
 down_revision = None
 
+_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
 
 def upgrade() -> None:
     """As the first daemon made them."""
     op.create_table(
         "requests",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True),
+        sa.Column("id", _ID, primary_key=True, autoincrement=False),
         sa.Column("state", sa.String, nullable=False),
         sa.Column("share", sa.String),
         sa.Column("user", sa.String, nullable=False),
@@ -31,7 +33,7 @@ def upgrade() -> None:
     op.create_table(
         "dispatches",
         sa.Column("key", sa.String, primary_key=True),
-        sa.Column("request", sa.ForeignKey("requests.id"), nullable=False),
+        sa.Column("request", _ID, sa.ForeignKey("requests.id"), nullable=False),
         sa.Column("backend", sa.String, nullable=False),
         sa.Column("step", sa.String, nullable=False),
         sa.Column("placement", sa.LargeBinary, nullable=False),
