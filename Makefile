@@ -8,6 +8,8 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 PEERS  := $(VENV)/.peers
 CURVES := $(VENV)/.curves
+FAST   := .venv-compiled
+BUILT  := $(FAST)/.ready
 
 # What is measured runs with the same hashes each time. What it prints, all of it, is kept for the document.
 MEASURE = PYTHONHASHSEED=0 PYTHONPATH=tests $(BIN)/python -m
@@ -35,6 +37,11 @@ check: $(READY)
 
 lab-slurm: $(READY)     ## drive a real Slurm of several nodes; installs Debian's packages where they are missing
 	WNODES_LABS=slurm WNODES_LAB_INSTALL=1 $(BIN)/pytest -rs -p no:xdist tests/labs/slurm $(LAB)
+
+compiled: $(BUILT)      ## install the project with its core compiled to C, into .venv-compiled
+
+test-compiled: $(BUILT) ## all that the core promises, of the compiled core
+	$(FAST)/bin/pytest --numprocesses=auto tests/core tests/decision_log tests/simulate tests/eval tests/docs
 
 batch: $(READY)         ## measure the drivers of batch systems with 10,000 nodes and 100,000 jobs
 	$(call keep,batch.md,bench.batch)
@@ -89,6 +96,12 @@ $(READY): pyproject.toml
 	@$(PYTHON) -m venv $(VENV) 2>/dev/null || { rm -rf $(VENV); .ci/python-venv && $(PYTHON) -m venv $(VENV); }
 	@echo "setting up $(VENV) (once) ..."
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[daemon,test,dev]'
+	@touch $@
+
+$(BUILT): pyproject.toml $(shell find engine schemas daemon backends -name '*.py' -o -name '*.json' -o -name '*.lark')
+	@$(PYTHON) -m venv $(FAST)
+	@echo "compiling the core into $(FAST) ..."
+	@HATCH_BUILD_HOOKS_ENABLE=1 $(FAST)/bin/pip install --quiet --disable-pip-version-check '.[daemon,test]'
 	@touch $@
 
 $(PEERS): $(READY)

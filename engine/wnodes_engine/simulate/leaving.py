@@ -8,8 +8,8 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import Final
 
-from wnodes_engine.core import Allocation, State
-from wnodes_engine.decision_log.recorded import Recorded
+from wnodes_engine.core import Allocation
+from wnodes_engine.simulate.book import Book
 from wnodes_engine.values import Preemption
 
 _KEEPS_ITS_WORK: Final = frozenset({"checkpoint", "shelve", "suspend"})
@@ -48,7 +48,7 @@ class Leaving:
         """Whether somebody's time is up."""
         return bool(self.orders) and self.orders[0][0] <= now
 
-    def next(self, book: State | Recorded, running: Mapping[str, Allocation], now: int) -> Left | None:
+    def next(self, book: Book, running: Mapping[str, Allocation], now: int) -> Left | None:
         """The next whose time is up has left; None if it had ended, or had been let off."""
         _, _, order = heappop(self.orders)
         allocation = running.get(order.victim)

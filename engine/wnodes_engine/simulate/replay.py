@@ -14,8 +14,8 @@ from heapq import heappop, heappush
 from typing import Final
 
 from wnodes_engine.core import Allocation, State
-from wnodes_engine.decision_log.recorded import Recorded
 from wnodes_engine.language.vocabulary import RESOURCES
+from wnodes_engine.simulate.book import Book
 from wnodes_engine.simulate.leaving import Leaving, Left
 from wnodes_engine.simulate.swf import SwfJob
 from wnodes_engine.values import Outcome, Reason, Request
@@ -82,7 +82,7 @@ def replay(
     *,
     clock: tuple[int, int] | None = None,
     watch: Callable[[Replay], None] | None = None,
-    book: State | Recorded | None = None,
+    book: Book | None = None,
 ) -> Replay:
     """Run the jobs, by submit time, through the scheduler until nothing is left that could start.
 
@@ -90,7 +90,7 @@ def replay(
     many seconds without an event, and give up after so many. `watch` is called now and then. `book` is what
     changes go through, where they are recorded.
     """
-    book = book or state
+    book = book if book is not None else state
     account = Replay()
     tallies = account.tallies
     waiting, running = state.waiting, state.running
