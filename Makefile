@@ -10,15 +10,15 @@ PEERS  := $(VENV)/.peers
 CURVES := $(VENV)/.curves
 FAST   := .venv-compiled
 BUILT  := $(FAST)/.ready
+OF_CORE := decisions large traced modelled
 
 # What is measured runs with the same hashes each time. What it prints, all of it, is kept for the document.
 MEASURE = PYTHONHASHSEED=0 PYTHONPATH=tests $(BIN)/python -m
 keep    = @mkdir -p .benchmarks; { $(MEASURE) bench.machine; echo; $(MEASURE) $(2); } \
               | tee .benchmarks/.$(1)$(if $(3),,; mv .benchmarks/.$(1) .benchmarks/$(1))
 
-.PHONY: demo test lint types check lab-slurm batch batch-torque batch-lsf slurm-rate start-time \
-        bench bench-gate bench-expected figures kueue growth curves profile \
-        performance document clean
+# Every target is a command but those that are files: their names begin with a dot.
+.PHONY: $(shell sed -n 's/^\([a-z-]*\):.*/\1/p' Makefile)
 
 demo: $(READY)          ## run the main job: a policy, a daemon, thousands of requests, decisions
 	$(BIN)/python demo/demo.py $(DEMO)
@@ -73,6 +73,10 @@ figures: $(READY)       ## measure what the project promises, and print a table;
 start-time: $(READY)    ## measure a start with a million finished requests and 100,000 live ones; START="--finished 10000"
 	$(call keep,start.md,bench.start $(START))
 
+figures-compiled: BIN := $(FAST)/bin
+figures-compiled: $(BUILT)  ## the same for what is the core's, compiled
+	$(call keep,figures_compiled.md,bench.figures $(if $(TRACE),--trace $(TRACE)) $(or $(FIGURES),$(OF_CORE)),$(FIGURES))
+
 kueue: $(READY)         ## run the load of Kueue's performance test in simulated time
 	$(call keep,kueue.md,bench.kueue)
 
@@ -85,7 +89,7 @@ curves: $(CURVES)       ## draw what `make bench growth` has measured into docs/
 profile: $(READY)       ## sample where the time goes
 	$(call keep,profile.md,bench.hotspots)
 
-performance: bench batch batch-torque batch-lsf kueue growth curves profile figures document  ## all that docs/performance.md shows
+performance: bench batch batch-torque batch-lsf kueue growth curves profile figures figures-compiled document  ## all that docs/performance.md shows
 
 document: $(READY)      ## paste what has been measured into docs/performance.md
 	@$(MEASURE) bench.document
