@@ -50,6 +50,7 @@ def test_the_document_has_a_block_for_everything_that_is_measured(tmp_path: Path
         "batch_torque",
         "bench",
         "figures",
+        "figures_compiled",
         "growth",
         "kueue",
         "profile",
