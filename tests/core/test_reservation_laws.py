@@ -115,5 +115,5 @@ def promise(state: State, now: int) -> tuple[str | None, int]:
         if reservation.claim.leaf == a:
             _, head = state.queues[a].first_free(lambda _: False, now // 60) or (None, None)
             assert head is not None
-            return head.head(state.waiters).request.id, reservation.start
+            return head.head().request.id, reservation.start
     return None, 0

@@ -11,6 +11,8 @@ from wnodes_engine.language.vocabulary import RESOURCES
 Asks = tuple[tuple[int, int], ...]
 """(resource index, amount) of what is charged."""
 
+_RESOURCES: Final = range(len(RESOURCES))
+
 _ENDLESS: Final = 1 << 200
 """The ratio of an average to an amount of nothing."""
 
@@ -68,10 +70,8 @@ class ShareAverages:
         ticks = tick - self.ticks[share]
         if ticks <= 0:
             return self._averages[share]
-        held = [
-            amounts[share] - expected[share]
-            for amounts, expected in zip(self._held, self._expected, strict=True)
-        ]
+        charged, expected = self._held, self._expected
+        held = [charged[r][share] - expected[r][share] for r in _RESOURCES]
         return rolled(self._averages[share], held, ticks, self._half_lives[share])
 
     def expect(self, path: Iterable[int], asks: Asks, sign: int) -> None:
@@ -100,8 +100,9 @@ def ratio(averages: Sequence[int], amounts: Sequence[int], asks: Asks = ()) -> i
         for resource, ask in asks:
             wanted[resource] += ask << AVERAGE_BITS
     largest = 0
-    for average, amount in zip(wanted, amounts, strict=True):
+    for r, average in enumerate(wanted):
         if average:
+            amount = amounts[r]
             if not amount:
                 return _ENDLESS
             value = average // amount

@@ -68,12 +68,13 @@ def rolled(averages: Sequence[int], held: Sequence[int], ticks: int, half_life: 
     if ticks <= 0:
         return list(averages)
     factor = decay(half_life, ticks)
-    return [
-        target + ((average - target) * factor >> _BITS)
-        if average != (target := amount << AVERAGE_BITS)
-        else average
-        for average, amount in zip(averages, held, strict=True)
-    ]
+    found = []
+    for at, average in enumerate(averages):
+        target = held[at] << AVERAGE_BITS
+        if average != target:
+            average = target + ((average - target) * factor >> _BITS)
+        found.append(average)
+    return found
 
 
 def roll(average: int, held: int, ticks: int, half_life: int) -> int:

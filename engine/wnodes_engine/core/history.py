@@ -102,8 +102,11 @@ class History:
 
     def forget(self, id_: str) -> None:
         """The request is over."""
+        if self._made_room:
+            self._made_room.pop(id_, None)
+        if not self._left and not self._pushed_by:
+            return
         self._left.pop(id_, None)
-        self._made_room.pop(id_, None)
         for by in self._pushed_by.pop(id_, ()):
             self._drop(self._pushed, by, id_)
         for victim in self._pushed.pop(id_, ()):

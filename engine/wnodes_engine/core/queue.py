@@ -12,7 +12,8 @@ start at once on a farm with room, and never stand in line.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from operator import attrgetter
 from typing import Final
 
@@ -34,13 +35,28 @@ _SIZE: Final = -3
 class Lines:
     """What the lines of all leaves have in common: which of them have somebody, and who sleeps on what."""
 
-    __slots__ = ("busy", "sleepers")
+    __slots__ = ("_below", "_leaves", "busy", "sleepers")
 
     def __init__(self) -> None:
+        self._leaves: list[int] = []
+        self._below: dict[int, list[int]] = {}
         self.busy: dict[int, LeafQueue] = {}
         """By leaf: the queues in which somebody is awake."""
         self.sleepers: dict[tuple[int, str | int], dict[tuple[Track, Hold], LeafQueue]] = {}
         """By meter and key: the tracks with classes that sleep on it."""
+
+    def below(self, paths: Sequence[tuple[int, ...]]) -> Mapping[int, Sequence[int]]:
+        """By share: the shares next below it in which somebody is awake; `paths` lead up from each share."""
+        leaves = list(self.busy)
+        if leaves != self._leaves:
+            self._leaves, self._below = leaves, {}
+            for leaf in leaves:
+                for share, above in pairwise(paths[leaf]):
+                    below = self._below.setdefault(above, [])
+                    below.append(share)
+                    if len(below) > 1:
+                        break
+        return self._below
 
     def wake(self, meter: int, key: str | int, room: int) -> None:
         """There is room in a quota: wake the first of each track's classes that ask no more than that."""
@@ -77,6 +93,7 @@ class LeafQueue:
         self.stale = False
         """Whether the shares' amounts have changed, by which the averages are measured."""
         self._keys = _codes(order)
+        self._by_age = self._keys == (_AGE,)
 
     # ---------------------------------------------------------------- who waits
 
@@ -104,34 +121,31 @@ class LeafQueue:
             members = self._classes[claim] = WaitClass(claim, self._track(claim), at)
             self._enter(members)
         elif at < members.at:
-            self._leave(members)
-            members.at = at
-            self._enter(members)
+            self._move(members, at)
         members.add(waiter)
         waiter.members = members
         if not self.line:
             self._lines.busy.pop(self._leaf, None)
 
-    def remove(self, waiter: Waiter, waiting: dict[str, Waiter]) -> None:
-        """One waits no longer; it has already left `waiting`."""
+    def remove(self, waiter: Waiter) -> None:
+        """One waits no longer."""
         self.live -= 1
+        waiter.gone = True
         members = waiter.members
         if members is None:
             self.newest = None
         else:
             members.live -= 1
             self.settled(members)
-            members.forget(waiting)
+            members.forget()
             if not members.live:
                 self._leave(members)
                 del self._classes[waiter.claim]
                 if members.track.is_empty():
                     del self._tracks[members.track.lane]
             elif members.at == (waiter.request.submitted, waiter.serial):
-                self._leave(members)
-                head = members.head(waiting)
-                members.at = (head.request.submitted, head.serial)
-                self._enter(members)
+                head = members.head()
+                self._grow_younger(members, (head.request.submitted, head.serial))
         if not self.line and self.newest is None:
             self._lines.busy.pop(self._leaf, None)
 
@@ -263,6 +277,26 @@ class LeafQueue:
         else:
             track.leave(members)
 
+    def _grow_younger(self, members: WaitClass, at: At) -> None:
+        """The oldest of a class has gone, and the next one stands there."""
+        track = members.track
+        if members.asleep or not track.in_line() or track.first() is not members:
+            self._move(members, at)
+            return
+        before = bisect_left(self.line, (track.key, track.number))
+        if track.grow_younger(members, at):
+            del self.line[before]
+            track.key = self._key(track.claim, at)
+            insort(self.line, (track.key, track.number, track))
+        else:
+            self._move(members, at)
+
+    def _move(self, members: WaitClass, at: At) -> None:
+        """The oldest of a class is another one, who stands there."""
+        self._leave(members)
+        members.at = at
+        self._enter(members)
+
     def _link(self, track: Track) -> None:
         """Put a track into the line where its first class belongs, if any is awake."""
         if track.in_line():
@@ -289,6 +323,8 @@ class LeafQueue:
 
     def _key(self, claim: Claim, at: At) -> Key:
         """The place of a request with this claim and age; the serial at the end makes it unique."""
+        if self._by_age:
+            return at[0], at[0], at[1]
         values = []
         for key in self._keys:
             if key >= 0:
@@ -316,8 +352,9 @@ class LeafQueue:
 
     def charge(self, claim: Claim, sign: int, tick: int) -> None:
         """The claim's accounts hold so much more (or less, by the sign) from this tick on."""
-        for fairshare, (name, half_life) in enumerate(zip(claim.accounts, self.half_lives, strict=True)):
-            self.account(fairshare, name).charge(claim.asks, sign, tick, half_life)
+        asks = claim.asks
+        for fairshare, name in enumerate(claim.accounts):
+            self.account(fairshare, name).charge(asks, sign, tick, self.half_lives[fairshare])
 
     def restore(self, of: str, name: str, resource: int, average: int, tick: int) -> None:
         """Take up a past average, in 2^-20 of the unit, as of that tick. KeyError if no key is `of` that."""

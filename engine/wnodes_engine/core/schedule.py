@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from wnodes_engine.core.accounts import ratio
@@ -31,6 +30,7 @@ _Rank = tuple[bool, int, int, int]
 """How an offer stands among its siblings': above nominal, averaged use, submitted, serial; smaller first."""
 
 _NOTHING: Final = -1
+_NO_SHARES: Final[Mapping[int, Sequence[int]]] = {}
 _NEVER: Final = 1 << 64
 """Later than any end, unlimited walltimes included."""
 
@@ -93,11 +93,14 @@ def _may_make_room(state: State, leaf: int, now: int) -> bool:
     return False
 
 
-class Calm(NamedTuple):
+class Calm:
     """Nobody in line has room, nor would those of these shapes, by leaf, until the version is another one."""
 
-    version: int
-    roomless: dict[int, set[Shape]]
+    __slots__ = ("roomless", "version")
+
+    def __init__(self, version: int, roomless: dict[int, set[Shape]]) -> None:
+        self.version = version
+        self.roomless = roomless
 
 
 def _is_calm(state: State) -> bool:
@@ -122,7 +125,7 @@ class _Pass:
         """By share in which somebody waits: the leaf whose offer is best below it, or `_NOTHING`."""
         self.ranks: dict[int, _Rank] = {}
         """By share: how its offer stands among its siblings'."""
-        self.below: dict[int, list[int]] = {}
+        self.below: Mapping[int, Sequence[int]] = _NO_SHARES
         """By share: the shares next below it in which somebody waits."""
         self.blocked: dict[int, set[Shape]] = {}
         self.roomless: dict[int, set[Shape]] = {}
@@ -178,8 +181,7 @@ class _Pass:
     def _offer_of_all(self) -> int:
         """The leaf whose turn it is on the whole farm. Only the share that had the last turn has changed."""
         if self.turn == _NOTHING:
-            for leaf in self.cursor:
-                self._climb(leaf)
+            self.below = self.state.lines.below(self.state.tree.paths)
             self._survey(0)
         else:
             for share in self.state.tree.paths[self.turn]:
@@ -187,15 +189,6 @@ class _Pass:
                 self.ranks.pop(share, None)
         self.turn = self.offers[0]
         return self.turn
-
-    def _climb(self, leaf: int) -> None:
-        """Note the leaf in the shares above it."""
-        path = self.state.tree.paths[leaf]
-        for share, above in pairwise(path):
-            below = self.below.setdefault(above, [])
-            below.append(share)
-            if len(below) > 1:
-                return
 
     def _survey(self, share: int) -> None:
         for child in self.below.get(share, ()):
@@ -207,12 +200,13 @@ class _Pass:
         children = self.below.get(share)
         if children is None:
             return share if self._has_next(share) else _NOTHING
-        offers = [child for child in children if self.offers[child] != _NOTHING]
-        if not offers:
-            return _NOTHING
-        if len(offers) > 1:
-            return self.offers[min(offers, key=self._rank)]
-        return self.offers[offers[0]]
+        offers, best, first = self.offers, _NOTHING, _NOTHING
+        for child in children:
+            if offers[child] == _NOTHING:
+                continue
+            if best == _NOTHING or self._rank(child) < self._rank(first):
+                best, first = offers[child], child
+        return best
 
     def _rank(self, share: int) -> _Rank:
         rank = self.ranks.get(share)
@@ -275,7 +269,7 @@ class _Pass:
 
     def _is_spoken_for(self, members: WaitClass) -> bool:
         """Whether some rule speaks for the oldest of the class."""
-        waiter = members.head(self.state.waiters)
+        waiter = members.head()
         return any(speaking(self.state, waiter.request, waiter.claim, self.now))
 
     def _first_to_end_by(self, track: Track, limit: int) -> int | None:
@@ -317,7 +311,7 @@ class _Pass:
                 return None
         if claim.most > claim.parts:
             claim, where = widest(state, claim, where, self._with_more)
-        allocation = state.begin(members.head(state.waiters), where, now)
+        allocation = state.begin(members.head(), where, now)
         for reservation in self.reservations:
             reservation.note(claim, where, now)
         self.limits.clear()
@@ -374,7 +368,7 @@ class _Pass:
     def _make_room(self, leaf: int, members: WaitClass) -> bool:
         """Tell victims to leave for the oldest of the class, if a rule says so."""
         state = self.state
-        waiter = members.head(state.waiters)
+        waiter = members.head()
         spoke, plan = make_room(state, waiter.request, waiter.claim, self.now, self._promises)
         if plan is not None:
             self.preemptions = promise(state, waiter, plan, self.now)

@@ -39,6 +39,9 @@ class Waiting(Mapping[str, Request]):
         pledge = self._pledges.get(id_)
         return (self._waiters[id_] if pledge is None else pledge.waiter).request
 
+    def __contains__(self, id_: object) -> bool:
+        return id_ in self._waiters or id_ in self._pledges
+
     def __iter__(self) -> Iterator[str]:
         return chain(self._waiters, self._pledges)
 
@@ -79,7 +82,6 @@ class State(Ledger):
 
     def __init__(self, policy: CompiledPolicy, nodes: Iterable[Node], *, preempts: bool = True) -> None:
         """Without `preempts` no room is made for anybody: for those who cannot tell victims to leave."""
-        self.queues: dict[int, LeafQueue] = {}
         self.lines = Lines()
         super().__init__(policy, nodes)
         self.waiters: dict[str, Waiter] = {}
@@ -154,7 +156,7 @@ class State(Ledger):
         if self.calm is not None and self.calm.version == self.version:
             known = self.calm.roomless.get(claim.leaf)
             if known and shape_of(claim) in known:
-                self.calm = self.calm._replace(version=self.version + 1)
+                self.calm.version += 1
         self.version += 1
         for meter, key in claim.waits:
             self.meters[meter][key] = self.meters[meter].get(key, 0) + 1
@@ -168,7 +170,7 @@ class State(Ledger):
         """One still waits, but not in line."""
         self.version += 1
         del self.waiters[waiter.request.id]
-        self.queues[waiter.claim.leaf].remove(waiter, self.waiters)
+        self.queues[waiter.claim.leaf].remove(waiter)
 
     def line_up(self, waiter: Waiter) -> None:
         """One that was set aside is in line again, in its old place."""
@@ -217,13 +219,13 @@ class State(Ledger):
         waiter = self.waiters.get(request.id)
         if first is None or (waiter is not None and queue.place(waiter) <= first[0]):
             return None
-        return first[1].head(self.waiters).request
+        return first[1].head().request
 
     def is_head(self, id_: str, leaf: int, now: int) -> bool:
         """Whether the request is the first in its line that no quota holds back."""
         queue = self.queues[leaf]
         first = queue.first_free(partial(self._held_back, now), now // TICK) if queue.live else None
-        return first is not None and first[1].head(self.waiters).request.id == id_
+        return first is not None and first[1].head().request.id == id_
 
     def _held_back(self, now: int, claim: Claim) -> bool:
         return held_back(self, claim, now)

@@ -37,13 +37,15 @@ class Waiter:
     It has no class yet while nobody has come after it.
     """
 
-    __slots__ = ("claim", "members", "request", "serial")
+    __slots__ = ("claim", "gone", "members", "request", "serial")
 
     def __init__(self, request: Request, claim: Claim, serial: int) -> None:
         self.request = request
         self.claim = claim
         self.serial = serial
         self.members: WaitClass | None = None
+        self.gone = False
+        """Whether it waits no longer, at least not as this."""
 
 
 class WaitClass:
@@ -73,20 +75,18 @@ class WaitClass:
         heappush(self._heap, (waiter.request.submitted, waiter.serial, self._pushes, waiter))
         self.live += 1
 
-    def forget(self, waiting: dict[str, Waiter]) -> None:
+    def forget(self) -> None:
         """Drop those taken out before their turn, once there are more of them than of those that wait."""
         if len(self._heap) > 2 * self.live + 16:
-            self._heap = [entry for entry in self._heap if waiting.get(entry[3].request.id) is entry[3]]
+            self._heap = [entry for entry in self._heap if not entry[3].gone]
             heapify(self._heap)
 
-    def head(self, waiting: dict[str, Waiter]) -> Waiter:
+    def head(self) -> Waiter:
         """The oldest one that still waits; what was taken out before is dropped on the way."""
         heap = self._heap
-        while True:
-            waiter = heap[0][3]
-            if waiting.get(waiter.request.id) is waiter:
-                return waiter
+        while heap[0][3].gone:
             heappop(heap)
+        return heap[0][3]
 
 
 Entry = tuple[At, WaitClass]
@@ -145,6 +145,15 @@ class Track:
             self.seen += 1  # older than what the pass has passed over: the next one will look at it
             return False
         return at == self.seen
+
+    def grow_younger(self, members: WaitClass, at: At) -> bool:
+        """The oldest of the first class has gone, the next stands `at`; whether it is the first still."""
+        awake, seen = self.awake, self.seen
+        if seen + 1 < len(awake) and awake[seen + 1][0] < at:
+            return False
+        members.at = at
+        awake[seen] = (at, members)
+        return True
 
     def leave(self, members: WaitClass) -> None:
         """A class is awake here no longer."""
