@@ -70,6 +70,9 @@ bench-expected:         ## expect from now on what the last `make bench` has mea
 figures: $(READY)       ## measure what the project promises, and print a table; TRACE=LOG.swf.gz is a log of yours
 	$(call keep,figures.md,bench.figures $(if $(TRACE),--trace $(TRACE)) $(FIGURES),$(FIGURES))
 
+kills: $(READY)         ## kill a real daemon under load, again and again, and look what is lost or done twice; KILLS=300
+	PYTHONPATH=tests $(BIN)/python -m kills --kills $(or $(KILLS),300) $(KILLING)
+
 start-time: $(READY)    ## measure a start with a million finished requests and 100,000 live ones; START="--finished 10000"
 	$(call keep,start.md,bench.start $(START))
 

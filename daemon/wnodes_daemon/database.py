@@ -19,6 +19,9 @@ import sqlalchemy as sa
 from sqlalchemy import event, exc
 
 POSTGRESQL: Final = ("postgresql", "postgres")
+PRAGMAS: Final = ("journal_mode = WAL", "synchronous = FULL")
+"""How SQLite is set up: a commit has been forced to the disk when it returns."""
+
 # fmt: off
 _NETWORK: Final = frozenset({
     "9p", "afs", "beegfs", "ceph", "cifs", "fuse.ceph", "fuse.glusterfs", "fuse.s3fs", "fuse.sshfs", "gfs2",
@@ -109,7 +112,7 @@ def sqlite(path: str, pool_size: int) -> sa.Engine:
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _: object) -> None:
         connection.isolation_level = None  # the driver begins no transactions of its own
-        for pragma in ("journal_mode = WAL", "synchronous = FULL"):
+        for pragma in PRAGMAS:
             connection.execute(f"PRAGMA {pragma}")
 
     if pool_size == 1:

@@ -40,6 +40,7 @@ from wnodes_daemon.loop import Line, Loop
 from wnodes_daemon.natives import natives_in
 from wnodes_daemon.service import Service
 from wnodes_daemon.slots import unserved
+from wnodes_daemon.steady import SteadyClock
 from wnodes_daemon.store import Store, StoreError, StoreUnavailable
 from wnodes_daemon.views import BackendView
 
@@ -213,6 +214,7 @@ class _Running:
             most_waiting=daemon.limits.waiting,
             log=Log(decisions) if decisions is not None else None,
             log_questions=daemon.decisions is not None and daemon.decisions.questions,
+            clock=SteadyClock(),
         )
         work = Loop(service, self._lines, tick=daemon.tick, settle=daemon.settle)
         context = Context(service, self._known, daemon.limits, self._backend_views, self._log_problem)

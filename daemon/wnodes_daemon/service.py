@@ -217,7 +217,7 @@ class Service:
         if answer is None:
             return None
         if fresh is not None:
-            await self._do(lambda _: None)  # once it is on the disk
+            await self.settled()
         entries = answered(call, answer)
         if isinstance(entries, KeyUsed):
             raise entries
@@ -402,6 +402,10 @@ class Service:
             memory.policy = old  # the memory is made anew under it
             raise
         self.work_to_do.set()
+
+    async def settled(self) -> None:
+        """Return when all that was asked for until now is on the disk. Raises Busy and StoreUnavailable."""
+        await self._do(lambda _: None)
 
     async def close(self) -> None:
         """Wait for the last write, and let go of the store."""
