@@ -71,6 +71,7 @@ def begin(
     dispatch = Dispatch(key, entry.id, backend, decision.placement, now, user=user)
     memory.dispatches[dispatch.key] = dispatch
     memory.dispatch_of[entry.id] = dispatch.key
+    memory.beginning.add(dispatch.key)
     changes.append(NewDispatch(dispatch))
     memory.move(entry, changes, state=State.STARTING, share=decision.share, decision=decision, message="")
     return dispatch, slot_of(dispatch, memory.state.running[request.id], decision.route)

@@ -141,6 +141,7 @@ class Loop:
     def _carry_out(self, dispatch: Dispatch, slot: SlotRequest) -> None:
         line = self._lines[dispatch.backend]
         line.in_hand.add(dispatch.key)
+        self._service.memory.beginning.discard(dispatch.key)
         task = asyncio.create_task(self._carry(line, dispatch, slot))
         self._carrying.add(task)
         task.add_done_callback(self._carrying.discard)
@@ -149,12 +150,14 @@ class Loop:
         said = {"request": dispatch.request, "key": dispatch.key, "backend": line.name}
         try:
             async with line.slots:
+                if dispatch.key not in self._service.dispatches:
+                    return
                 answer = await self._submit(line, dispatch, slot)
             if answer is None:
                 await self._service.give_up(dispatch.key)
             elif isinstance(answer, JobRef):
-                await self._service.step(dispatch.key, Step.HELD, ref=answer)
-                await self._release(line, dispatch, answer)
+                if await self._service.step(dispatch.key, Step.HELD, ref=answer):
+                    await self._release(line, dispatch, answer)
                 _log.info("dispatched", extra={**said, "job": answer.id, "nodes": slot.nodes})
             elif answer.verdict is Verdict.REFUSED:
                 await self._service.refuse(dispatch.key, f"{line.name} refused the job: {answer.message}")
@@ -191,8 +194,8 @@ class Loop:
             pause = min(2 * pause, _LONGEST_PAUSE)
 
     async def _release(self, line: Line, dispatch: Dispatch, ref: JobRef) -> None:
-        """Let a held job start, unless its request was taken back meanwhile."""
-        if self._service.is_taken_back(dispatch.request):
+        """Let a held job start, unless its request was taken back meanwhile, or waits again."""
+        if dispatch.key not in self._service.dispatches or self._service.is_taken_back(dispatch.request):
             return
         outcome = await line.release(ref)
         if outcome.verdict is Verdict.DONE:
@@ -223,7 +226,9 @@ class Loop:
         recorded = [
             dispatch.key
             for dispatch in service.dispatches.values()
-            if dispatch.backend == line.name and dispatch.key not in line.in_hand
+            if dispatch.backend == line.name
+            and dispatch.key not in line.in_hand
+            and dispatch.key not in service.memory.beginning
         ]
         before = dict(service.dispatches)
         snapshot = await line.snapshot(service.now())

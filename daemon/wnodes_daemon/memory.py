@@ -44,6 +44,8 @@ class Memory:
         self.dispatches: dict[str, Dispatch] = {}
         self.dispatch_of: dict[int, str] = {}
         self.given_up: dict[str, Dispatch] = {}
+        self.beginning: set[str] = set()
+        """Keys of dispatches that were begun, and that nobody has taken in hand yet."""
         self.natives: dict[str, dict[str, Native]] = {}
         """By backend and id."""
         self.orders: dict[str, Order] = {}

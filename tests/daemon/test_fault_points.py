@@ -10,6 +10,7 @@ import asyncio
 import json
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ assign local otherwise
 reclaim for grid by requeue for job after 5s
 route job, vmjob, vm, pool to farm
 """
-FAST = 100
+FAST = 40
 """Seconds of these tests in one of the wall clock."""
 
 _checked, _ = check_policy(load_text(POLICY, "faults.policy"))
@@ -123,12 +124,14 @@ class Daemon:
             await self.service.recover(lambda ours: {"farm": natives_in(look, self.farm, ours, now)})
         except (KilledError, StoreUnavailable):
             return
-        loop = Loop(self.service, {"farm": self.line}, tick=0.01, settle=20)
+        loop = Loop(self.service, {"farm": self.line}, tick=0.01, settle=12)
         tasks = [asyncio.create_task(loop.run()), asyncio.create_task(self._ask(done))]
         while not self.points.over:
             await asyncio.sleep(0.01)
             if tasks[1].done() and not self.service.entries and not list(self.farm._farm.jobs):
                 break
+        with suppress(StoreUnavailable):
+            await self.service.settled()  # the store follows the memory
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -174,7 +177,6 @@ async def play(folder: Path, last: int | None) -> tuple[int, list[str]]:
         await first.end()
         daemon = Daemon(folder, Points(), began)
         await asyncio.wait_for(daemon.run(done), 30)
-    await daemon.service.settled()
     entries = await daemon.service.page(Filter())
     views = {str(e.id): request_view(e, [], await daemon.service.orders_of(e.id)) for e in entries}
     live = [e for e in entries if e.state in LIVE]
