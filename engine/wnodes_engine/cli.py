@@ -13,6 +13,7 @@ from wnodes_engine.commands.guard import guarded
 
 COMMANDS: Final = {
     "check": "is this policy sound, by itself and at this site?",
+    "fmt": "put policies into the one canonical layout",
     "eval": "one decision: a policy, a state of the farm, a request",
     "simulate": "replay a log of jobs under a policy",
     "replay": "run a decision log again, and confirm it record by record",

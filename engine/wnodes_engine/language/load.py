@@ -52,11 +52,16 @@ class _UnreadableError(Exception):
 
 def load(path: str | Path) -> Program:
     """Reads the policy at `path` and everything that it includes."""
+    source, problem = read_source(path)
+    return load_text(source.text, path) if problem is None else Program(None, (source,), (problem,))
+
+
+def read_source(path: str | Path) -> tuple[Source, Finding | None]:
+    """The text at `path`, of one file alone, or what there is of it and why it cannot be read."""
     try:
-        text = _read(Path(path), str(path))
+        return Source(str(path), _read(Path(path), str(path))), None
     except _UnreadableError as problem:
-        return Program(None, (problem.source,), (problem.finding,))
-    return load_text(text, path)
+        return problem.source, problem.finding
 
 
 def load_text(text: str, path: str | Path) -> Program:

@@ -10,7 +10,7 @@ from itertools import islice
 from threading import Lock
 from typing import Final, cast
 
-from lark import Lark, UnexpectedInput
+from lark import Lark, Token, UnexpectedInput
 
 from wnodes_engine.findings import Finding, in_order
 from wnodes_engine.language import tables
@@ -62,6 +62,13 @@ def parse(source: Source) -> ParseResult:
         except tables.TooMuchError as problem:
             policy, findings = None, [_too_much(source, problem)]
     return ParseResult(None if findings else policy, tuple(in_order(findings)))
+
+
+def words(text: str) -> list[Token]:
+    """The tokens of a text that `parse` has no findings about, in order."""
+    with _lock:
+        quick, _, _ = _parser()
+        return list(quick.words(text))
 
 
 def _read(source: Source) -> tuple[Policy | None, list[Finding]]:
