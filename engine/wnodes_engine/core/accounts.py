@@ -47,7 +47,7 @@ class ShareAverages:
     What it holds now is what the share tree says, less what that expects.
     """
 
-    __slots__ = ("_averages", "_expected", "_half_lives", "_held", "ticks")
+    __slots__ = ("_averages", "_expected", "_half_lives", "_held", "_seen", "ticks")
 
     def __init__(self, held: Sequence[Sequence[int]], half_lives: Sequence[int]) -> None:
         """`held` is the share tree's, by resource and share; half-lives in seconds, by share."""
@@ -57,6 +57,8 @@ class ShareAverages:
         self.ticks = [0] * len(half_lives)
         """By share: the tick as of which its averages stand."""
         self._expected = [[0] * len(half_lives) for _ in RESOURCES]
+        self._seen: list[tuple[int, int, list[int], list[int]]] = [(0, 0, [], []) for _ in half_lives]
+        """By share, what was asked for last: (as of, tick, held, averages)."""
 
     def settle(self, path: Iterable[int], tick: int) -> None:
         """What these shares hold is about to change: what they have held until now goes into the averages."""
@@ -67,12 +69,17 @@ class ShareAverages:
 
     def at(self, share: int, tick: int) -> list[int]:
         """The averages of one share at the tick, in 2^-20 of each unit."""
-        ticks = tick - self.ticks[share]
-        if ticks <= 0:
+        as_of = self.ticks[share]
+        if tick <= as_of:
             return self._averages[share]
         charged, expected = self._held, self._expected
         held = [charged[r][share] - expected[r][share] for r in _RESOURCES]
-        return rolled(self._averages[share], held, ticks, self._half_lives[share])
+        seen = self._seen[share]
+        if seen[0] == as_of and seen[1] == tick and seen[2] == held:
+            return seen[3]
+        averages = rolled(self._averages[share], held, tick - as_of, self._half_lives[share])
+        self._seen[share] = as_of, tick, held, averages
+        return averages
 
     def expect(self, path: Iterable[int], asks: Asks, sign: int) -> None:
         """The share tree is charged for what these shares do not hold yet, or, -1, hold still."""
@@ -90,6 +97,7 @@ class ShareAverages:
         self.settle((share,), tick)
         self.ticks[share] = tick
         self._averages[share][resource] = average
+        self._seen[share] = (0, 0, [], [])
 
 
 def ratio(averages: Sequence[int], amounts: Sequence[int], asks: Asks = ()) -> int:

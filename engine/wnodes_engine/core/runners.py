@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 Place = tuple[int, ...]
 """A place in a line, backwards: the larger is taken sooner."""
 
+_NEW_AT_MOST: Final = 1024
+"""So many may wait to stand in line, so that nobody who asks waits long for that."""
+
 Order = tuple[tuple[str, int], ...]
 """What decides (`priority`, `started`, `cores`) and what is taken sooner: 1 the larger, -1 the smaller."""
 
@@ -104,19 +107,31 @@ class Runners:
         """By rule."""
         self._lines: dict[int, dict[Order, _Line]] = {}
         self._on: dict[int, dict[str, Allocation]] = {}
+        self._new: dict[str, Allocation] = {}
+        """Those that do not stand in line yet: most have ended before anybody asks."""
         for rule, order in zip(policy.preempts, self.orders, strict=True):
             for leaf in rule.victims:
                 self._lines.setdefault(leaf, {}).setdefault(order, _Line(order))
 
     def add(self, allocation: Allocation) -> None:
         """One more runs."""
-        for node, _ in allocation.where:
-            self._on.setdefault(node, {})[allocation.request.id] = allocation
-        for line in self._lines.get(allocation.claim.leaf, {}).values():
-            line.add(allocation)
+        self._new[allocation.request.id] = allocation
+        if len(self._new) > _NEW_AT_MOST:
+            self._line_up()
+
+    def _line_up(self) -> None:
+        """Let the new ones stand in line."""
+        for allocation in self._new.values():
+            for node, _ in allocation.where:
+                self._on.setdefault(node, {})[allocation.request.id] = allocation
+            for line in self._lines.get(allocation.claim.leaf, {}).values():
+                line.add(allocation)
+        self._new.clear()
 
     def remove(self, allocation: Allocation) -> None:
         """One runs no longer."""
+        if self._new.pop(allocation.request.id, None) is not None:
+            return
         for node, _ in allocation.where:
             del self._on[node][allocation.request.id]
         for line in self._lines.get(allocation.claim.leaf, {}).values():
@@ -127,6 +142,7 @@ class Runners:
 
         Where the latest are not taken first, there may be some among them that have run for less.
         """
+        self._line_up()
         order = self.orders[rule]
         lines = [self._lines[leaf][order].since(since) for leaf in sorted(leaves)]
         found = lines[0] if len(lines) == 1 else merge(*lines, key=_sooner)
@@ -134,6 +150,7 @@ class Runners:
 
     def on(self, node: int) -> Iterable[Allocation]:
         """Whatever runs on the node, in no order."""
+        self._line_up()
         return self._on.get(node, {}).values()
 
     def sort(self, rule: int, allocations: Iterable[Allocation]) -> list[Allocation]:
