@@ -43,6 +43,12 @@ compiled: $(BUILT)      ## install the project with its core compiled to C, into
 test-compiled: $(BUILT) ## all that the core promises, of the compiled core
 	$(FAST)/bin/pytest --numprocesses=auto tests/core tests/decision_log tests/simulate tests/eval tests/docs
 
+lab-openstack: $(READY) ## drive a real OpenStack of four hosts; installs it outside the repository where it is missing
+	WNODES_LABS=openstack WNODES_LAB_INSTALL=1 $(BIN)/pytest -rs -p no:xdist tests/labs/openstack $(LAB)
+
+openstack-figures: $(READY) ## from request to ACTIVE, through the executor and plain, in that cloud
+	@mkdir -p .benchmarks; WNODES_LAB_INSTALL=1 $(MEASURE) labs.openstack.figures | tee .benchmarks/openstack.md
+
 batch: $(READY)         ## measure the drivers of batch systems with 10,000 nodes and 100,000 jobs
 	$(call keep,batch.md,bench.batch)
 
@@ -102,7 +108,7 @@ $(READY): pyproject.toml
 	    || { echo "WNoDeS needs Python 3.11 or newer; say which with: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV) 2>/dev/null || { rm -rf $(VENV); .ci/python-venv && $(PYTHON) -m venv $(VENV); }
 	@echo "setting up $(VENV) (once) ..."
-	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[daemon,test,dev]'
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[daemon,openstack,test,dev]'
 	@touch $@
 
 $(BUILT): pyproject.toml $(shell find engine schemas daemon backends -name '*.py' -o -name '*.json' -o -name '*.lark')

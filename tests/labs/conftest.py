@@ -1,11 +1,14 @@
-"""Labs: real systems on this machine. `make lab-slurm` asks for one; other runs leave them out."""
+"""Labs: real systems on this machine. `make lab-…` asks for one; other runs leave them out."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from labs.openstack import cloud as openstack
+from labs.openstack.cloud import Cloud
 from labs.slurm.cluster import Cluster, missing, running
 
 
@@ -28,3 +31,17 @@ def cluster(slurm: Cluster) -> Iterator[Cluster]:
     for name, start in (("slurmdbd", slurm.start_accounting), ("slurmctld", slurm.start_controller)):
         if name not in slurm.processes:
             start()
+
+
+@pytest.fixture(scope="session")
+def cloud() -> Iterator[Cloud]:
+    """A real OpenStack for all tests of the session; `WNODES_OPENSTACK` is one that runs already."""
+    if "openstack" not in os.environ.get("WNODES_LABS", "").split(","):
+        pytest.skip("a real OpenStack is brought up by `make lab-openstack` only")
+    if given := os.environ.get("WNODES_OPENSTACK"):
+        yield Cloud(Path(given))
+        return
+    if reason := openstack.missing():
+        pytest.skip(reason)
+    with openstack.running() as started:
+        yield started

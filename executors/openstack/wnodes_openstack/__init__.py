@@ -1,0 +1,1 @@
+"""OpenStack as an executor: servers through Nova, images from Glance, ballast in Placement."""
