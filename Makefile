@@ -79,6 +79,9 @@ figures: $(READY)       ## measure what the project promises, and print a table;
 kills: $(READY)         ## kill a real daemon under load, again and again, and look what is lost or done twice; KILLS=300
 	PYTHONPATH=tests $(BIN)/python -m kills --kills $(or $(KILLS),300) $(KILLING)
 
+takeover: $(READY)      ## measure how long nobody leads when the leader of two daemons is gone
+	$(call keep,takeover.md,bench.takeover)
+
 start-time: $(READY)    ## measure a start with a million finished requests and 100,000 live ones; START="--finished 10000"
 	$(call keep,start.md,bench.start $(START))
 

@@ -136,8 +136,11 @@ def identity(path: str) -> tuple[int, int] | None:
 # ---------------------------------------------------------------- PostgreSQL
 
 
-def postgresql(url: str, pool_size: int) -> sa.Engine:
-    """Connections to a PostgreSQL database. Raises StoreError for what is no such URL."""
+def postgresql(url: str, pool_size: int, patience: float = 10.0) -> sa.Engine:
+    """Connections to a PostgreSQL database, that wait so many seconds for an answer.
+
+    Raises StoreError for what is no such URL.
+    """
     try:
         parsed = sa.make_url(url)
     except exc.ArgumentError:
@@ -147,7 +150,7 @@ def postgresql(url: str, pool_size: int) -> sa.Engine:
             f"daemon.store: {parsed.drivername} is not supported: name a file for SQLite, or a URL of postgresql://"
         )
     folder = parsed.query.get("host")  # as libpq has it: a UNIX socket's folder
-    arguments: dict[str, Any] = {"timeout": 10, "application_name": "wnodesd"}
+    arguments: dict[str, Any] = {"timeout": patience, "application_name": "wnodesd"}
     if isinstance(folder, str) and folder.startswith("/"):
         arguments["unix_sock"] = f"{folder}/.s.PGSQL.{parsed.port or 5432}"
         parsed = parsed.set(port=None)
@@ -157,7 +160,7 @@ def postgresql(url: str, pool_size: int) -> sa.Engine:
             pool_size=pool_size,
             max_overflow=0,
             pool_pre_ping=pool_size > 1,
-            pool_timeout=10,
+            pool_timeout=patience,
             connect_args=arguments,
         )
     except ImportError:
@@ -171,7 +174,7 @@ def postgresql(url: str, pool_size: int) -> sa.Engine:
         for setting in (
             "synchronous_commit = on",
             f"idle_in_transaction_session_timeout = {_STANDING_STILL}",
-            "lock_timeout = 10000",
+            f"lock_timeout = {round(1000 * patience)}",
             "statement_timeout = 30000",
         ):
             cursor.execute(f"SET {setting}")

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Mapping, Sequence
-from typing import Final, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
 import msgspec
 from wnodes_engine.backend import (
@@ -48,8 +48,10 @@ _LONGEST_PAUSE: Final = 30.0
 class Line:
     """One backend as the daemon sees it: the way there, and how it has answered."""
 
-    def __init__(self, backend: BatchBackend) -> None:
+    def __init__(self, backend: BatchBackend, leads: Callable[[], bool] = lambda: True) -> None:
+        """`leads` tells whether this daemon may still ask anything of it."""
         self.backend = backend
+        self._leads = leads
         self.name = backend.name
         self.answering_since: int | None = None
         self.last_error = ""
@@ -64,14 +66,29 @@ class Line:
         self.release: Grouped[JobRef, ActionOutcome] = Grouped(self._release)
         self._nodes: dict[str, Node] = {}
 
+    async def ask(self, answer: Coroutine[Any, Any, R], what: str) -> R:
+        """An answer of the backend within the time limit. Raises BackendUnavailable."""
+        if not self._leads():
+            answer.close()
+            raise BackendUnavailable(f"{self.name}: {what}: this daemon does not lead any more")
+        try:
+            async with asyncio.timeout(_LIMIT):
+                return await answer
+        except TimeoutError:
+            raise BackendUnavailable(f"{self.name}: {what}: no answer within {_LIMIT:.0f} s") from None
+        except BackendUnavailable:
+            raise
+        except Exception as error:
+            raise BackendUnavailable(f"{self.name}: {what}: {type(error).__name__}: {error}") from error
+
     async def _release(self, refs: list[JobRef]) -> Sequence[ActionOutcome]:
-        outcomes = await ask(self.backend.act(Action.RELEASE, refs), f"{self.name}: release")
+        outcomes = await self.ask(self.backend.act(Action.RELEASE, refs), "release")
         return [outcomes.get(ref, _UNTOLD) for ref in refs]
 
     async def snapshot(self, now: int) -> Snapshot:
         """Ask for the whole farm; a node that is not shown any more is down. Raises BackendUnavailable."""
         try:
-            snapshot = await ask(self.backend.snapshot(), f"{self.name}: snapshot")
+            snapshot = await self.ask(self.backend.snapshot(), "snapshot")
         except BackendUnavailable:
             self.answering_since = None
             raise
@@ -183,7 +200,7 @@ class Loop:
         pause = _SHORTEST_PAUSE
         while True:
             try:
-                answer = await ask(line.backend.submit(slot), f"{line.name}: submit")
+                answer = await line.ask(line.backend.submit(slot), "submit")
             except BackendUnavailable as error:
                 return ActionOutcome(Verdict.UNKNOWN, str(error))
             if isinstance(answer, JobRef) or answer.verdict is not Verdict.PASSING:
@@ -265,7 +282,7 @@ class Loop:
     async def _take_in_endings(self, line: Line) -> None:
         cursor = await self._service.cursor(line.name)
         while True:
-            told = await ask(line.backend.finished(cursor), f"{line.name}: finished")
+            told = await line.ask(line.backend.finished(cursor), "finished")
             if told.records or told.cursor != cursor:
                 await self._service.endings(line.name, told.records, told.cursor)
             if not told.more:
@@ -302,7 +319,7 @@ class Loop:
         """Do something to jobs; what has not come to be is done again after the next look."""
         if not refs:
             return
-        outcomes = await ask(line.backend.act(action, refs), f"{line.name}: {action}")
+        outcomes = await line.ask(line.backend.act(action, refs), f"{action}")
         refused = {ref: o.message for ref, o in outcomes.items() if o.verdict is Verdict.REFUSED}
         for ref, message in refused.items():
             if (action, ref) not in line.refused:
@@ -314,7 +331,7 @@ class Loop:
     async def _look_again(self, line: Line, lost: Sequence[Dispatch]) -> None:
         """What never ran waits again, what has run and left no trace has failed; all else stays unknown."""
         refs = [dispatch.ref for dispatch in lost if dispatch.ref is not None]
-        fates = await ask(line.backend.look_again(refs), f"{line.name}: second look")
+        fates = await line.ask(line.backend.look_again(refs), "second look")
         for dispatch in lost:
             fate = fates.get(dispatch.ref) if dispatch.ref is not None else None
             said = {"request": dispatch.request, "key": dispatch.key, "backend": line.name}
@@ -328,16 +345,3 @@ class Loop:
                 await self._service.refuse(dispatch.key, f"{line.name} has lost the job while it ran")
             else:
                 line.missing[dispatch.key] = self._service.now()  # not asked again at each look
-
-
-async def ask(answer: Awaitable[R], what: str) -> R:
-    """An answer of a backend within the time limit. Raises BackendUnavailable."""
-    try:
-        async with asyncio.timeout(_LIMIT):
-            return await answer
-    except TimeoutError:
-        raise BackendUnavailable(f"{what}: no answer within {_LIMIT:.0f} s") from None
-    except BackendUnavailable:
-        raise
-    except Exception as error:
-        raise BackendUnavailable(f"{what}: {type(error).__name__}: {error}") from error

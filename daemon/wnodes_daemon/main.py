@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import socket
 import sys
 import time
 from argparse import ArgumentParser
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
-import uvicorn
 from wnodes_engine import __version__
 from wnodes_engine.backend import BackendUnavailable, BatchBackend, Capability, Snapshot
 from wnodes_engine.commands.inputs import complain, read_policy
@@ -33,22 +33,28 @@ from wnodes_engine.wire import Known
 from wnodes_daemon import listen, logs
 from wnodes_daemon.api import Context
 from wnodes_daemon.application import application
-from wnodes_daemon.connections import bounded, most_connections
+from wnodes_daemon.connections import most_connections
+from wnodes_daemon.database import is_url
 from wnodes_daemon.decision_log import DecisionLog, DecisionLogError
 from wnodes_daemon.grouping import Busy
+from wnodes_daemon.leading import Leader, Lease
 from wnodes_daemon.loop import Line, Loop
 from wnodes_daemon.natives import natives_in
 from wnodes_daemon.service import Service
+from wnodes_daemon.serving import Doors, Server, server
 from wnodes_daemon.slots import unserved
+from wnodes_daemon.standing_by import Bystander, standing_by
 from wnodes_daemon.steady import SteadyClock
 from wnodes_daemon.store import Store, StoreError, StoreUnavailable
 from wnodes_daemon.views import BackendView
 
 _log: Final = logging.getLogger(__name__)
 _LONGEST_PAUSE: Final = 30.0
-_TAKEN_IN: Final = 128
-_KNOCKING: Final = 2048
-"""Connections that are accepted before the first of them is looked at, and those that the kernel keeps."""
+_LOOKED_FOR: Final = 0.4
+"""Seconds between two looks whether anybody leads."""
+
+_LOOKED_AT: Final = 0.1
+"""Seconds between two looks of a leader whether it still does."""
 
 
 class StartError(Exception):
@@ -162,9 +168,15 @@ class _Running:
         self._parts = parts
         self._site = parts.site
         self._known = Known.of(parts.site)
+        self._backends = parts.backends
         self._lines = {name: Line(backend) for name, backend in parts.backends.items()}
+        place = parts.site.daemon.store
+        self._lease = Lease(place, parts.address) if is_url(place) else None
+        self._leader = Leader("", "")
+        self._doors = Doors()
+        self._serving: asyncio.Task[None] | None = None
         self._stop = asyncio.Event()
-        self._server: _Server | None = None
+        self._server: Server | None = None
         self._reloads: set[asyncio.Task[None]] = set()
         self._reloading = asyncio.Lock()
 
@@ -190,18 +202,70 @@ class _Running:
     async def _serve(self) -> None:
         try:
             try:
+                if self._lease is not None and not await self._stand_by(self._lease):
+                    self._parts.store.close()
+                    return
                 looks = await self._first_look()
             except BaseException:
                 self._parts.store.close()
                 raise
             await self._work(looks)
         finally:
+            if self._lease is not None:
+                await asyncio.to_thread(self._lease.give_back)
             for line in self._lines.values():
                 await line.backend.close()
             listen.unbind(self._parts.bound)
             if self._parts.decisions is not None:
                 await asyncio.to_thread(self._parts.decisions.close)
             _log.info("ended")
+
+    async def _stand_by(self, lease: Lease) -> bool:
+        """Serve what can be read until this daemon leads; False if it was told to end before."""
+        limits = self._site.daemon.limits
+        reader = cast("Service", Bystander(self._parts.store))
+        context = Context(reader, self._known, limits, self._backend_views, self._log_problem)
+        self._doors.application = standing_by(application(context), lambda: self._leader)
+        serving, told = self._open(), ""
+        while not serving.done():
+            try:
+                if await asyncio.to_thread(lease.take):
+                    break
+                self._leader = await asyncio.to_thread(lease.leader)
+                if self._leader.holder != told:
+                    told = self._leader.holder
+                    _log.info("standing by", extra={"leader": told, "on": self._parts.address})
+            except StoreUnavailable as error:
+                _log.warning("standing by without a database", extra={"error": str(error)})
+            await asyncio.sleep(_LOOKED_FOR)
+        else:
+            return False
+        _log.info("leading", extra={"term": lease.term})
+        self._parts.store.fence = lease.fence
+        for backend in self._backends.values():
+            await backend.close()
+        self._backends = load_backends(self._site)  # whatever they had known is of another time
+        self._lines = {name: Line(backend, lease.holds) for name, backend in self._backends.items()}
+        return True
+
+    async def _hold_on(self, lease: Lease) -> None:
+        """Begin anew as one who stands by, as soon as this daemon does not lead any more."""
+        while lease.holds():  # noqa: ASYNC110 - nothing happens when a lease runs out
+            await asyncio.sleep(_LOOKED_AT)
+        _log.critical("another daemon leads, or the database is away: beginning anew, to stand by")
+        with suppress(TimeoutError):
+            if self._parts.decisions is not None:
+                await asyncio.wait_for(asyncio.to_thread(self._parts.decisions.close), 1)
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - ourselves
+
+    def _open(self) -> asyncio.Task[None]:
+        """Serve, if that has not begun yet."""
+        if self._serving is None:
+            most = most_connections(self._site.daemon.limits.connections)
+            self._server = server(self._doors, most)
+            # A copy, which the server closes: ours keeps the address until all is written.
+            self._serving = asyncio.create_task(self._server.serve(sockets=[self._parts.bound.dup()]))
+        return self._serving
 
     async def _work(self, looks: Mapping[str, Snapshot]) -> None:
         parts, daemon = self._parts, self._site.daemon
@@ -218,19 +282,6 @@ class _Running:
         )
         work = Loop(service, self._lines, tick=daemon.tick, settle=daemon.settle)
         context = Context(service, self._known, daemon.limits, self._backend_views, self._log_problem)
-        server = _Server(
-            uvicorn.Config(
-                application(context),
-                http=bounded(most_connections(daemon.limits.connections)),
-                backlog=_TAKEN_IN,
-                log_config=None,
-                access_log=False,
-                lifespan="off",
-                server_header=False,
-                proxy_headers=False,
-                timeout_graceful_shutdown=5,
-            )
-        )
         try:
             await service.recover(
                 lambda ours: {
@@ -256,10 +307,12 @@ class _Running:
             _log.warning("whoever reaches the socket is believed: requests say themselves whose they are")
             async with asyncio.TaskGroup() as tasks:
                 working = tasks.create_task(work.run())
-                self._server = server
-                # A copy, which the server closes: ours keeps the address until all is written.
-                await server.serve(sockets=[parts.bound.dup()])
+                held = tasks.create_task(self._hold_on(self._lease)) if self._lease is not None else None
+                self._doors.application = application(context)
+                await self._open()
                 working.cancel()
+                if held is not None:
+                    held.cancel()
         finally:
             await work.close()
             await service.close()
@@ -291,7 +344,7 @@ class _Running:
             async with self._reloading:  # the last to be read is the last to be taken
                 policy = await asyncio.to_thread(load_policy, self._site)
                 check_routes(policy, self._lines)
-                check_actions(policy, self._parts.backends)
+                check_actions(policy, self._backends)
                 await service.reload(policy)
         except DocumentError as error:
             _log.error("the new policy is not sound", extra={"findings": [_line(f) for f in error.findings]})
@@ -310,19 +363,6 @@ class _Running:
             BackendView(line.name, not line.last_error, line.last_error, len(line.missing))
             for line in self._lines.values()
         )
-
-
-class _Server(uvicorn.Server):
-    """Leaves the signals to us: they end the loop, too. Lets many knock, and takes few in at a time."""
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        for bound in sockets or ():
-            bound.listen(_KNOCKING)
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 def _line(finding: Finding) -> str:

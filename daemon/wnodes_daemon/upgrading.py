@@ -12,6 +12,7 @@ from wnodes_daemon import tables
 from wnodes_daemon.database import StoreError, shown
 
 _log: Final = logging.getLogger(__name__)
+_ONE_AT_A_TIME: Final = 0x776E6F646573
 _BY_NUMBER: Final = {1: "0001", 2: "0002"}
 """Before there were migrations, SQLite's own `user_version` told the version."""
 
@@ -19,6 +20,8 @@ _BY_NUMBER: Final = {1: "0001", 2: "0002"}
 def prepare(engine: sa.Engine, place: str) -> None:
     """Check what is there, and make what is not. Raises StoreError and DBAPIError."""
     with engine.begin() as connection:
+        if connection.dialect.name == "postgresql":  # another daemon may start at the same moment
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ONE_AT_A_TIME)))
         names = set(sa.inspect(connection).get_table_names())
         found = _version(connection, names)
         if found is None and names:

@@ -21,7 +21,10 @@ class FieldError(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Why a call did not succeed, as RFC 9457 has it. `decision` is there where the policy denies."""
+    """Why a call did not succeed, as RFC 9457 has it. `decision` is there where the policy denies.
+
+    `leader` is the address of the daemon that leads, where this one does not.
+    """
 
     type: str
     title: str
@@ -29,6 +32,7 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     detail: str
     errors: tuple[FieldError, ...] = ()
     decision: Decision | None = None
+    leader: str | None = None
 
 
 class AttemptView(msgspec.Struct, frozen=True, omit_defaults=True):

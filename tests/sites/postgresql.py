@@ -26,7 +26,8 @@ class Cluster:
     """A server that listens on a UNIX socket in its own folder, and ends with `close`."""
 
     def __init__(self, bin_: Path) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="pg"))
+        memory = Path("/dev/shm")
+        self.folder = Path(tempfile.mkdtemp(prefix="pg", dir=memory if memory.is_dir() else None))
         self._bin = bin_
         self._user: dict[str, Any] = {}
         if os.geteuid() == 0:  # the server refuses to be root
