@@ -28,6 +28,7 @@ from wnodes_engine.core.policy import CompiledPolicy
 from wnodes_engine.core.promises import Pledge, owe, set_aside
 from wnodes_engine.core.room import Given
 from wnodes_engine.core.state import State
+from wnodes_engine.garbage import seldom_collected
 from wnodes_engine.language.vocabulary import RESOURCES
 from wnodes_engine.snapshot_form import (
     ClaimRow,
@@ -297,10 +298,11 @@ def _chunks(rows: Sequence[T], most: int) -> Iterator[Sequence[T]]:
 def restore(policy: CompiledPolicy, clock: Clock, stream: Iterable[Part]) -> State:
     """The state that was taken apart, under the same policy. Raises SnapshotError for what is no state."""
     try:
-        restoring = _Restoring(policy, clock)
-        for part in stream:
-            restoring.take_in(part)
-        return restoring.done()
+        with seldom_collected():
+            restoring = _Restoring(policy, clock)
+            for part in stream:
+                restoring.take_in(part)
+            return restoring.done()
     except SnapshotError:
         raise
     except Exception as error:  # rows that point nowhere, amounts that cannot be: whatever it was
@@ -375,12 +377,14 @@ class _Restoring:
         if self._state is None:
             nodes = [replace(node, up=True) for node in self._nodes]
             self._state = State(self._policy, nodes, preempts=self._clock.preempts)
+            self._state.farm.close()
             if self._clock.minute >= 0:
                 self._state.advance(self._now)
         return self._state
 
     def _let_down(self) -> None:
         """Let nodes be down that are: late, since what is held there has all shares worked out each time."""
+        self.state.farm.open()
         down = [node for node in self._nodes if not node.up]
         self._nodes = []
         if down:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import resource
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
@@ -20,6 +19,7 @@ from wnodes_engine.decision_log.files import LogFile
 from wnodes_engine.decision_log.log import Lines, Log
 from wnodes_engine.decision_log.recorded import Recorded
 from wnodes_engine.documents import DocumentError
+from wnodes_engine.garbage import seldom_collected
 from wnodes_engine.simulate.clock import clock_of
 from wnodes_engine.simulate.logged import LoggedTrace, is_decision_log
 from wnodes_engine.simulate.mapping import PLAIN, load_mapping
@@ -73,7 +73,7 @@ def run(args: Namespace) -> int:
             jobs = iter(log)
             first = list(islice(jobs, 1))  # from here on the log's header is known
             request_of = mapping.reader(log.start_time)
-        with _seldom_collected(), _progress(log, args.jobs) as watch, _recorded(state, args.log) as book:
+        with seldom_collected(), _progress(log, args.jobs) as watch, _recorded(state, args.log) as book:
             jobs = islice(chain(first, jobs), args.jobs)
             account = replay(state, jobs, request_of, clock=clock_of(policy), watch=watch, book=book)
     except DocumentError as error:
@@ -95,19 +95,6 @@ def run(args: Namespace) -> int:
     else:
         show(report)
     return 0
-
-
-@contextmanager
-def _seldom_collected() -> Iterator[None]:
-    """Look for unreachable cycles seldom, and not in what is there already: jobs that end leave few."""
-    usual = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 100)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*usual)
-        gc.unfreeze()
 
 
 _RSS_PER_MIB = 1 << 20 if sys.platform == "darwin" else 1 << 10

@@ -92,14 +92,27 @@ class Farm:
         self.memory = [node.memory for node in self.nodes]
         self.gpus = [node.gpus for node in self.nodes]
         self.disk = [node.disk for node in self.nodes]
-        self.up = [False] * len(self.nodes)
         self._rows: list[dict[int, _Row]] = [{} for _ in marks]
         self.free_cores = [0] * len(marks)
-        for i, node in enumerate(self.nodes):
-            if node.up:
-                self.set_up(i, True)
+        self._is_open = False
+        self.up = [node.up for node in self.nodes]
+        self.open()
 
     # ------------------------------------------------------------ what changes
+
+    def close(self) -> None:
+        """Very much is about to be taken or given back, and nobody looks for nodes until `open`."""
+        self._is_open = False
+
+    def open(self) -> None:
+        """Let nodes be found."""
+        if not self._is_open:
+            self._is_open = True
+            self._rows = [{} for _ in self._rows]
+            self.free_cores = [0] * len(self._rows)
+            for node in range(len(self.nodes) - 1, -1, -1):  # the first name stands last in its row
+                if self.up[node]:
+                    self._enter(node)
 
     def set_up(self, node: int, up: bool) -> None:
         """Let a node take new work, or no longer."""
@@ -112,7 +125,7 @@ class Farm:
 
     def take(self, node: int, part: Part, parts: int) -> None:
         """Hold so many parts on the node; a negative number gives them back."""
-        up = self.up[node]
+        up = self.up[node] and self._is_open
         if up:
             self._leave(node)
         self.cores[node] -= part.cores * parts
