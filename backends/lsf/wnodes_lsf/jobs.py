@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final, TypeVar, cast
+from typing import Final
 
 import msgspec
+from wnodes_batch.bulk import remembered
 from wnodes_batch.tags import ref_of
 from wnodes_engine.backend import ENDED, Job, JobRef, JobState
 
@@ -16,9 +17,6 @@ from wnodes_lsf.long import Told
 from wnodes_lsf.states import HOLDING, ended_as, job_state, reason_of
 from wnodes_lsf.words import Cores, Unit
 
-T = TypeVar("T")
-V = TypeVar("V")
-_NEVER: Final = object()
 _UNTOLD: Final = Told()
 _ELEMENT: Final = re.compile(r".*\[([0-9]{1,7})\]", re.DOTALL)
 _MINUTE: Final = 60
@@ -184,16 +182,3 @@ def _status(said: Said, more: Told, native: str) -> int | None:
         return 128 + int(matched[1])
     code = words.said(said.exit_code)
     return int(code) if code.isdigit() and int(code) else more.exit_status
-
-
-def remembered(read: Callable[[T], V]) -> Callable[[T], V]:
-    """The same reading, once for each text: of 100,000 jobs most say what others say."""
-    known: dict[T, V] = {}
-
-    def look(text: T) -> V:
-        value: object = known.get(text, _NEVER)
-        if value is _NEVER:
-            value = known[text] = read(text)
-        return cast("V", value)
-
-    return look

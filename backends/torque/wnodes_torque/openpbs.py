@@ -97,6 +97,13 @@ class JobListing(msgspec.Struct, frozen=True, gc=False, rename={"jobs": "Jobs"})
     jobs: dict[str, ShownJob] = {}
 
 
+class UnreadListing(msgspec.Struct, frozen=True, gc=False, rename={"jobs": "Jobs"}):
+    """The same, with each job as it was written: all of them at once are larger than the listing."""
+
+    pbs_server: Said
+    jobs: dict[str, msgspec.Raw] = {}
+
+
 class NodeListing(msgspec.Struct, frozen=True, gc=False):
     """A listing of nodes; one that is not there has its own name for its only attribute."""
 
@@ -112,11 +119,28 @@ class ServerListing(msgspec.Struct, frozen=True, gc=False, rename={"server": "Se
     server: dict[str, dict[str, Any]] = {}
 
 
+class Fields(msgspec.Struct, frozen=True):
+    """How fields are read of which most jobs have what others have, too."""
+
+    size: Callable[[Asked], Size]
+    seconds: Callable[[str], int | None]
+    when: Callable[[str], int | None]
+    same: Callable[[str], str]
+
+
+_JOB: Final = msgspec.json.Decoder(ShownJob)
+_NO_JSON: Final = (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError)
+
+
 def jobs(listing: bytes, cluster: str) -> list[Row]:
     """The jobs of a listing. Raises Unreadable."""
-    asked: Callable[[Asked], Size] = remembered(_size)
-    shown = _read(listing, JobListing).jobs
-    return [_row(cluster, id_, shown.pop(id_), asked) for id_ in list(shown)]
+    fields = Fields(remembered(_size), remembered(seconds), remembered(moment), remembered(str))
+    try:
+        unread = msgspec.json.decode(listing, type=UnreadListing).jobs
+        return [_row(cluster, id_, _JOB.decode(unread.pop(id_)), fields) for id_ in list(unread)]
+    except _NO_JSON:
+        shown = _mended(listing, JobListing).jobs
+        return [_row(cluster, id_, shown.pop(id_), fields) for id_ in list(shown)]
 
 
 def nodes(listing: bytes) -> Seen:
@@ -162,43 +186,41 @@ def settings(listing: bytes) -> dict[str, str]:
     return {**said, "timestamp": _text(read.timestamp), "pbs_version": _text(read.pbs_version)}
 
 
-def _row(cluster: str, id_: str, job: ShownJob, asked: Callable[[Asked], Size]) -> Row:
+def _row(cluster: str, id_: str, job: ShownJob, fields: Fields) -> Row:
     resources, used = job.asked, job.resources_used
     project = _text(job.project)
     over = _text(job.job_state) in {"F", "X"}
     placed = exec_vnode(_text(job.exec_vnode)) or exec_host(_text(job.exec_host))
-    ended = _when(job.obittime) or _when(job.history_timestamp) or _when(job.mtime) if over else None
+    when, same = fields.when, fields.same
+    endings = (job.obittime, job.history_timestamp, job.mtime) if over else ()
+    ended = next((at for at in map(when, map(_text, endings)) if at), None)
     return row(
         cluster,
         id_,
         name=_text(job.name),
-        created=_when(job.ctime),
-        native=_text(job.job_state),
+        created=when(_text(job.ctime)),
+        native=same(_text(job.job_state)),
         substate=_text(job.substate),
-        user=_text(job.euser) or _text(job.owner).partition("@")[0],
-        group=_text(job.egroup),
-        account=_text(job.account) or (project if project != _NO_PROJECT else ""),
-        queue=_text(job.queue),
-        asked=asked(resources),
-        walltime=seconds(_text(resources.walltime)),
-        started_at=_when(job.stime),
+        user=same(_text(job.euser) or _text(job.owner).partition("@")[0]),
+        group=same(_text(job.egroup)),
+        account=same(_text(job.account) or (project if project != _NO_PROJECT else "")),
+        queue=same(_text(job.queue)),
+        asked=fields.size(resources),
+        walltime=fields.seconds(_text(resources.walltime)),
+        started_at=when(_text(job.stime)),
         ended_at=ended,
         nodes=placed,
-        holds=_text(job.holds),
-        reason=_text(job.comment),
+        holds=same(_text(job.holds)),
+        reason=same(_text(job.comment)),
         starts=number(_text(job.run_count)),
         exit_status=_whole(job.exit_status),
-        cpu_seconds=seconds(_text(used.cput)),
+        cpu_seconds=fields.seconds(_text(used.cput)),
         memory_used=mib(_text(used.mem)) or None,
     )
 
 
 def _size(asked: Asked) -> Size:
     return Size(number(_text(asked.ncpus)), mib(_text(asked.mem)), number(_text(asked.ngpus)))
-
-
-def _when(said: Said) -> int | None:
-    return moment(_text(said))
 
 
 def _text(said: Any) -> str:
@@ -220,8 +242,11 @@ def _read(listing: bytes, form: type[F]) -> F:
     """A listing in its form; what older servers write against the rules of JSON is put right first."""
     try:
         return msgspec.json.decode(listing, type=form)
-    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError):
-        pass
+    except _NO_JSON:
+        return _mended(listing, form)
+
+
+def _mended(listing: bytes, form: type[F]) -> F:
     text = _BARE.sub(_quoted, listing.decode("utf-8", "replace"))
     try:
         return msgspec.convert(json.loads(text, strict=False), form, strict=True)

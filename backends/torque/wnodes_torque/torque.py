@@ -45,6 +45,7 @@ def jobs(listing: bytes, cluster: str) -> list[Row]:
     text: Callable[[bytes], str] = remembered(_text)
     asked: Callable[[bytes], Size] = remembered(_asked)
     limit: Callable[[bytes], int | None] = remembered(_limit)
+    used: Callable[[bytes], int | None] = remembered(lambda field: seconds(_text(field)))
     rows: list[Row] = []
     for job in _records(listing, b"Job"):
         before, _, rest = job.partition(b"<Resource_List>")
@@ -76,7 +77,7 @@ def jobs(listing: bytes, cluster: str) -> list[Row]:
                 reason=text(get(b"comment", b"")),
                 starts=number(text(get(b"start_count", b""))),
                 exit_status=_signed(text(status)) if status else None,
-                cpu_seconds=seconds(_text(get(b"cput", b""))),
+                cpu_seconds=used(get(b"cput", b"")),
                 memory_used=mib(_text(get(b"mem", b""))) or None,
             )
         )
@@ -132,26 +133,28 @@ def settings(listing: bytes) -> dict[str, str]:
 def _records(listing: bytes, tag: bytes) -> Iterator[bytes]:
     """The records of one or several documents, each whole. Raises Unreadable."""
     start, end = b"<%b>" % tag, b"</%b>" % tag
-    if listing.count(b"<Data>") != listing.count(b"</Data>") or (
-        listing.strip() and b"<Data>" not in listing
-    ):
-        raise Unreadable(f"a listing of {tag.decode()} is not whole, or no XML of TORQUE's")
-    at = 0
+    at = opened = 0
     while (begins := listing.find(start, at)) >= 0:
-        _nothing_between(listing, at, begins, tag)
+        if begins > at:
+            opened += _opened(listing, at, begins, tag)
         ends = listing.find(end, begins)
         if ends < 0:
             raise Unreadable(f"a {tag.decode()} of a listing has no end")
+        if not opened:
+            raise Unreadable(f"a {tag.decode()} of a listing is in no document of TORQUE's")
         yield listing[begins + len(start) : ends]
         at = ends + len(end)
-    _nothing_between(listing, at, len(listing), tag)
+    if opened + _opened(listing, at, len(listing), tag):
+        raise Unreadable(f"a listing of {tag.decode()} is not whole")
 
 
-def _nothing_between(listing: bytes, start: int, end: int, tag: bytes) -> None:
-    if end > start and _BETWEEN.fullmatch(listing, start, end) is None:
+def _opened(listing: bytes, start: int, end: int, tag: bytes) -> int:
+    """How many documents begin between two records, less those that end there. Raises Unreadable."""
+    if _BETWEEN.fullmatch(listing, start, end) is None:
         raise Unreadable(
             f"a listing of {tag.decode()} has something between: {listing[start : start + 80]!r}"
         )
+    return listing.count(b"<Data>", start, end) - listing.count(b"</Data>", start, end)
 
 
 def _text(field: bytes) -> str:
