@@ -68,6 +68,10 @@ class Identities:
         self._min_uid = min_uid
         self._lookup = lookup
         self._own = os.geteuid() if own is None else own
+        daemon = lookup(self._own)
+        self.own = daemon.name if daemon is not None else str(self._own)
+        """The daemon's own user."""
+        self.is_root = self._own == 0
         found = lookup(self._own if service is None else service)
         if found is None:
             raise ValueError(f"service_user: there is no user {service or self._own!r} here")

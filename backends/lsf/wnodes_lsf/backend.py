@@ -14,6 +14,7 @@ from wnodes_batch.acting import DONE, NOT_THE_ONE, already, ours
 from wnodes_batch.bulk import chunks
 from wnodes_batch.identity import Identities, Lookup
 from wnodes_batch.runner import run
+from wnodes_batch.submitting import submission
 from wnodes_engine.backend import (
     ENDED,
     Action,
@@ -85,8 +86,7 @@ class LsfBackend(BatchBackend):
             )
         except ValueError as error:
             raise ValueError(f"backends.{name}.options.{error}") from None
-        found = lookup(self._uid)
-        self._own = found.name if found is not None else str(self._uid)
+        self._own = self._identities.own
         self._lookup = lookup
         self._client = Client(name, self._options, clock, runner)
         self._history = History(self._client, self._options)
@@ -280,7 +280,9 @@ class LsfBackend(BatchBackend):
         path = self._options.accounting
         seen = doctor.Seen(
             own=self._own,
-            is_root=self._uid == 0,
+            submission=await submission(
+                self._options.submit_as, "bsub", client.run, own=self._own, is_root=self._uid == 0
+            ),
             privileged=self._privileged,
             form=client.form,
             tells_all=client.tells_all,

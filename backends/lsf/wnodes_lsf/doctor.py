@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Final
 
 import msgspec
-from wnodes_batch.identity import Means
 from wnodes_engine.backend import Health
 
 from wnodes_lsf.config import Config, Queue
@@ -19,7 +18,7 @@ class Seen(msgspec.Struct, frozen=True):
     """What the driver knows beside the settings."""
 
     own: str
-    is_root: bool
+    submission: Health
     privileged: bool
     form: str
     tells_all: bool
@@ -33,7 +32,7 @@ def findings(config: Config, queues: Sequence[Queue], options: Options, seen: Se
     return (
         _version(config),
         _rights(seen),
-        _means(options, seen),
+        seen.submission,
         _sight(config, seen),
         _listing(seen),
         _accounting(config, options, seen),
@@ -64,18 +63,6 @@ def _rights(seen: Seen) -> Health:
     found = f"{seen.own} {'may' if seen.privileged else 'may not'} act on the jobs of others and close hosts"
     mend = f"make {seen.own} an administrator of the cluster (lsf.cluster, ClusterAdmins)"
     return Health("rights", seen.privileged, found, mend)
-
-
-def _means(options: Options, seen: Seen) -> Health:
-    found = (
-        f"jobs are submitted by {options.submit_as}, and the daemon {'is' if seen.is_root else 'is not'} root"
-    )
-    if options.submit_as is Means.SELF:
-        found = "all jobs are submitted as the daemon's own user: those of others are refused"
-    well = seen.is_root or options.submit_as is not Means.RUNUSER
-    return Health(
-        "submission", well, found, "submit_as: sudo, with a rule that lets the daemon run bsub as its users"
-    )
 
 
 def _sight(config: Config, seen: Seen) -> Health:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +13,7 @@ from wnodes_batch.acting import DONE, NOT_THE_ONE, already, ours
 from wnodes_batch.bulk import chunks
 from wnodes_batch.identity import Identities, Lookup
 from wnodes_batch.runner import run
+from wnodes_batch.submitting import submission
 from wnodes_engine.backend import (
     ENDED,
     Action,
@@ -227,13 +227,16 @@ class SlurmBackend(BatchBackend):
             partitions = config.partitions((await client.ask(commands.PARTITIONS)).decode("utf-8", "replace"))
         except BackendUnavailable as error:
             return doctor.unreachable(str(error))
-        own = self._lookup(os.geteuid())
+        own, is_root = self._identities.own, self._identities.is_root
+        itself = Health(
+            "submission", is_root, f"sbatch --uid is for root, and we are {own}", "submit_as: sudo"
+        )
+        means = self._options.submit_as
         return doctor.findings(
             settings,
             partitions,
-            self._options,
-            own=own.name if own is not None else str(os.geteuid()),
-            is_root=os.geteuid() == 0,
+            own=own,
+            submission=await submission(means, "sbatch", client.run, own=own, is_root=is_root, itself=itself),
             privileged=client.privileged,
             now=int(client.clock()),
         )

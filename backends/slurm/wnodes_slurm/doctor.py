@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from wnodes_batch.identity import Means
 from wnodes_engine.backend import Health
 
 from wnodes_slurm.config import Config
-from wnodes_slurm.options import Options
 
 OLDEST: Final = (22, 5)
 _SKEW: Final = 5  # seconds
@@ -19,10 +17,9 @@ _SHORTEST_MEMORY: Final = 60  # seconds
 def findings(
     config: Config,
     partitions: Sequence[dict[str, str]],
-    options: Options,
     *,
     own: str,
-    is_root: bool,
+    submission: Health,
     privileged: bool,
     now: int,
 ) -> tuple[Health, ...]:
@@ -31,7 +28,7 @@ def findings(
         _version(config),
         _clock(config, now),
         _rights(config, own, privileged),
-        _means(options, is_root),
+        submission,
         _sight(config, privileged),
         _accounting(config),
         _memory(config),
@@ -73,15 +70,6 @@ def _rights(config: Config, own: str, privileged: bool) -> Health:
     found = f"{own} {'may' if privileged else 'may not'} act on the jobs of others and drain nodes"
     mend = f"sacctmgr modify user {own} set adminlevel=operator, or run the daemon as {config.controller}"
     return Health("rights", privileged, found, mend)
-
-
-def _means(options: Options, is_root: bool) -> Health:
-    needs_root = options.submit_as in {Means.UID, Means.RUNUSER}
-    found = f"jobs are submitted by {options.submit_as}, and the daemon {'is' if is_root else 'is not'} root"
-    if options.submit_as is Means.SELF:
-        found = "all jobs are submitted as the daemon's own user: those of others are refused"
-    mend = "submit_as: sudo, with a rule that lets the daemon run sbatch as its users"
-    return Health("submission", not needs_root or is_root, found, mend)
 
 
 def _sight(config: Config, privileged: bool) -> Health:

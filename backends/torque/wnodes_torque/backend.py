@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +13,7 @@ from wnodes_batch.acting import DONE, NOT_THE_ONE, already, ours
 from wnodes_batch.bulk import chunks
 from wnodes_batch.identity import Identities, Lookup, Means
 from wnodes_batch.runner import run
+from wnodes_batch.submitting import submission
 from wnodes_engine.backend import (
     ENDED,
     Action,
@@ -288,10 +288,12 @@ class TorqueBackend(BatchBackend):
         fails = ""
         if folder is not None and not await asyncio.to_thread(logs.readable, folder):
             fails = f"there is no accounting log in {folder} that we can read"
-        own = self._lookup(os.geteuid())
+        own, is_root = self._identities.own, self._identities.is_root
+        itself = doctor.by_itself(config, own, client.privileged)
+        means = self._options.submit_as
         looked = doctor.Looked(
-            own=own.name if own is not None else str(os.geteuid()),
-            is_root=os.geteuid() == 0,
+            own=own,
+            submission=await submission(means, "qsub", client.run, own=own, is_root=is_root, itself=itself),
             privileged=client.privileged,
             now=int(client.clock()),
             log=str(folder or ""),

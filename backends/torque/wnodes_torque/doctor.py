@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Final
 
 import msgspec
-from wnodes_batch.identity import Means
 from wnodes_engine.backend import Health
 
 from wnodes_torque.config import Config
@@ -27,7 +26,7 @@ class Looked(msgspec.Struct, frozen=True):
     """
 
     own: str
-    is_root: bool
+    submission: Health
     privileged: bool
     now: int
     log: str = ""
@@ -44,7 +43,7 @@ def findings(config: Config, options: Options, looked: Looked) -> tuple[Health, 
         _version(config),
         _clock(config, looked),
         _rights(config, looked),
-        _means(config, options, looked),
+        looked.submission,
         _sight(config, looked),
         _accounting(config, looked),
         _lines(looked),
@@ -85,21 +84,14 @@ def _rights(config: Config, looked: Looked) -> Health:
     return Health("rights", looked.privileged, found, mend)
 
 
-def _means(config: Config, options: Options, looked: Looked) -> Health:
-    means = options.submit_as
-    if means is Means.UID and config.dialect is Dialect.PBS:
-        return Health(
-            "submission", False, "PBS cannot submit jobs for others by itself", "submit_as: sudo or runuser"
-        )
-    if means is Means.SELF:
-        found = "all jobs are submitted as the daemon's own user: those of others are refused"
-        return Health("submission", not looked.is_root, found, "run the daemon as a user, not as root")
-    found = f"jobs are submitted by {means}, and the daemon {'is' if looked.is_root else 'is not'} root"
-    if means is Means.UID:
-        mend = "submit_as: sudo, or make the daemon's user a manager of the server"
-        return Health("submission", looked.privileged, found, mend)
-    mend = "submit_as: sudo, with a rule that lets the daemon run qsub as its users"
-    return Health("submission", means is not Means.RUNUSER or looked.is_root, found, mend)
+def by_itself(config: Config, own: str, privileged: bool) -> Health:
+    """The finding where the server is to submit for others by itself, by `qsub -P`."""
+    if config.dialect is Dialect.PBS:
+        found = "PBS cannot submit jobs for others by itself"
+        return Health("submission", False, found, "submit_as: sudo or runuser")
+    found = f"qsub -P is for managers of the server, and {own} {'is' if privileged else 'is not'} one"
+    mend = "submit_as: sudo, or make the daemon's user a manager of the server"
+    return Health("submission", privileged, found, mend)
 
 
 def _sight(config: Config, looked: Looked) -> Health:

@@ -65,6 +65,8 @@ class Lab:
         """The runner: whom a command runs as is what stands before it."""
         self.commands.append(command)
         argv, user = list(command.argv), "wnodes"
+        if argv == ["sudo", "-n", "-l"]:
+            return Answer(0, b"    (%grid) SETENV: NOPASSWD: /opt/lsf/bin/bsub\n")
         while argv[0] in {"env", "sudo", "runuser"}:
             if argv[0] == "env":
                 argv = argv[5:]

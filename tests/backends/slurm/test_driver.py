@@ -54,11 +54,11 @@ class Lab:
         self.slurm = FakeSlurm(self.farm, has_accounting)
         self.backend = self.driver()
 
-    def driver(self, **options: Any) -> SlurmBackend:
-        """A new driver, as after a restart."""
+    def driver(self, own: int = 0, **options: Any) -> SlurmBackend:
+        """A new driver, as after a restart, of a daemon with this uid."""
         given = {"submit_as": "uid", "service_user": "wnodes", "min_uid": 500, **options}
         clock = {"clock": self.clock} if self.clock else {}
-        return SlurmBackend("grid", given, runner=self.slurm, lookup=lookup, own=0, **clock)
+        return SlurmBackend("grid", given, runner=self.slurm, lookup=lookup, own=own, **clock)
 
     def submit(self, key: str = "k", **fields: Any) -> JobRef | ActionOutcome:
         given = {"name": "wnodes-1", "user": "ada", "cores": 1, "memory": 64, "walltime": 900} | fields
@@ -362,6 +362,7 @@ def test_nobody_is_let_do_what_needs_rights_that_we_do_not_have(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 12345)
+    lab.backend = lab.driver(own=12345)
     ref = lab.taken(held=False)
     assert lab.act(Action.SUSPEND, ref) is Verdict.REFUSED
     assert lab.act(Action.EXTEND, ref, walltime=3600) is Verdict.REFUSED

@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from wnodes_batch.identity import Means
-from wnodes_engine.backend import Job, JobRef, JobState
+from wnodes_engine.backend import Health, Job, JobRef, JobState
 from wnodes_slurm import accounting, config, doctor, jobs, nodes
-from wnodes_slurm.options import Options
 
 RECORDED = Path(__file__).with_name("recorded")
 KEY = "0123456789abcdef01234567"
@@ -144,9 +142,8 @@ def test_a_cluster_that_is_set_up_well_has_no_findings() -> None:
     found = doctor.findings(
         settings,
         config.partitions(recorded("partitions").decode()),
-        Options(submit_as=Means.SUDO),
         own="wnodes",
-        is_root=False,
+        submission=Health("submission", True, ""),
         privileged=True,
         now=(settings.taken_at or 0) + 2,
     )
@@ -172,9 +169,8 @@ def test_each_setting_that_breaks_a_promise_is_found(change: str, check: str) ->
     found = doctor.findings(
         settings,
         [],
-        Options(submit_as=Means.SUDO),
         own="wnodes",
-        is_root=False,
+        submission=Health("submission", True, ""),
         privileged=check != "sight",
         now=1795660451,
     )

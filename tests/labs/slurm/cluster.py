@@ -158,12 +158,21 @@ class Cluster:
         return self.run("sbatch", *given, stdin=script, user=user)
 
     def clear(self) -> None:
-        """Cancel all jobs and take all nodes back."""
+        """Cancel all jobs and take all nodes back.
+
+        Slurm may find only meanwhile that a node had not answered, as after a hang of munge, and with
+        ReturnToService=0 the node stays down: it is looked at until all take work.
+        """
+
+        def takes_work() -> bool:
+            self.mend_nodes()
+            return self._idle() >= len(self.nodes)
+
         self.mend_nodes()
         for user in settings.USERS:
             self.run("scancel", f"--user={user}")
         self.wait(60, "an empty queue", lambda: not self.run("squeue", "-h", "-o", "%i"))
-        self.wait(60, "nodes that take work", lambda: self._idle() >= len(self.nodes))
+        self.wait(60, "nodes that take work", takes_work)
 
     def mend_nodes(self) -> None:
         """Start what was killed, and take back what Slurm has drained, as after two jobs of one id."""
