@@ -16,6 +16,7 @@ from wnodes_engine.backend import ENDED, BackendUnavailable, Ending, Endings, Fa
 
 from wnodes_slurm import accounting, commands, jobs
 from wnodes_slurm.client import AT_ONCE, Client
+from wnodes_slurm.jobs import Row
 from wnodes_slurm.options import Options
 
 _SLICE: Final = 86400  # seconds of history that are read at a time
@@ -93,14 +94,16 @@ class History:
         doubtful = {each.ending.ref.id for each in last if each.may_return}
         if not doubtful:
             return [each.ending for each in last]
-        shown = await client.rows(sorted(doubtful))
-        queued = {row.ref for row in shown.values() if row.state not in ENDED}
+        shown = {row.ref: row for row in (await client.rows(sorted(doubtful))).values()}
         final = await self._last_records(sorted(doubtful))
         return [
             each.ending
             for each in last
             if not each.may_return
-            or (each.ending.ref not in queued and final.get(each.ending.ref) == each.ending.ended_at)
+            or (
+                final.get(each.ending.ref) == each.ending.ended_at
+                and not _goes_on(shown.get(each.ending.ref), each.ending)
+            )
         ]
 
     async def look_again(self, refs: Sequence[JobRef]) -> Mapping[JobRef, Fate | Ending]:
@@ -137,6 +140,15 @@ class History:
         listing = await client.ask(commands.listing())
         rows = await client.parsed(jobs.read, listing, client.cluster)
         return [ending for row in rows if (ending := accounting.from_row(row)) is not None]
+
+
+def _goes_on(row: Row | None, ending: Ending) -> bool:
+    """Whether the controller knows more of a job than this ending: that it is queued, or ended later.
+
+    Accounting lags by seconds: a job that was preempted and cancelled while it was queued again is still a
+    preempted one there, for a while.
+    """
+    return row is not None and (row.state not in ENDED or (row.ended_at or 0) > ending.ended_at)
 
 
 def _fate(ref: JobRef, records: Sequence[accounting.Record]) -> Fate | Ending:

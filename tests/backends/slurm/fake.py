@@ -67,6 +67,7 @@ class FakeSlurm:
         self.down = False
         self.reasons: dict[str, str] = {}
         self.names: dict[str, str] = {}
+        self.lags = False  # accounting has not heard of any ending yet
         self.untold: list[dict[str, object]] = []  # what accounting has of jobs that the controller has lost
 
     async def __call__(self, command: Command) -> Answer:
@@ -167,7 +168,7 @@ class FakeSlurm:
         ids = said.get("jobs")
         since, until = (_moment(said.get(name)) for name in ("starttime", "endtime"))
         ended = [each for each in self.ended if since is None or since <= each.ended_at <= (until or 0)]
-        rows = [_record(ending, self.names[ending.ref.key]) for ending in ended]
+        rows = [_record(ending, self.names[ending.ref.key]) for ending in ended if not self.lags]
         rows += self.untold
         wanted = [row for row in rows if ids is None or row["JobID"] in ids.split(",")]
         return Answer(0, b"".join(_line(accounting.COLUMNS, row, b" ") for row in wanted))

@@ -309,6 +309,25 @@ def test_an_ending_whose_name_the_controller_took_with_it_is_found_by_id_and_tim
     assert asyncio.run(lab.backend.look_again([ref])) == {ref: Fate.UNKNOWN}
 
 
+def test_a_preempted_job_that_was_cancelled_while_it_was_queued_again_has_not_failed(tmp_path: Path) -> None:
+    clock = Clock()
+    lab = Lab(tmp_path, clock)
+    ref = lab.taken()
+    cells = {"JobName": tag(ref.key, ref.submitted_at), "JobID": ref.id, "State": "PREEMPTED"}
+    times = {"Submit": ref.submitted_at, "Start": ref.submitted_at + 1, "End": ref.submitted_at + 5}
+    rest = {"ExitCode": "0:15", "NodeList": "n1"}
+    lab.slurm.untold = [dict.fromkeys(accounting.COLUMNS.names, "") | cells | times | rest]
+    clock.now += 10
+    assert lab.finished().records == ()  # it is queued
+    assert lab.act(Action.CANCEL, ref) is Verdict.DONE
+    lab.slurm.lags = True
+    clock.now += 3
+    first = lab.finished()
+    assert first.records == ()
+    lab.slurm.lags, lab.slurm.untold = False, []
+    assert [each.state for each in lab.finished(first.cursor).records] == [JobState.CANCELLED]
+
+
 def test_two_lost_jobs_of_one_id_are_told_apart_by_when_they_were_submitted(tmp_path: Path) -> None:
     clock = Clock()
     lab = Lab(tmp_path, clock, faults={"forgotten": 1.0})
