@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,15 +13,16 @@ from wnodes_engine import __version__, wire
 from wnodes_engine.site import Limits
 from wnodes_engine.values import Decision, Kind, Origin, Request
 
-from wnodes_daemon import answering, views
+from wnodes_daemon import answering, policy_api, views
 from wnodes_daemon.answering import KeyUsed
+from wnodes_daemon.bodies import read_body
 from wnodes_daemon.grouping import Busy
+from wnodes_daemon.live_policy import LivePolicy
 from wnodes_daemon.openapi import Operation, Parameter
 from wnodes_daemon.problems import denied, failed, invalid
 from wnodes_daemon.records import Entry, Filter, State
 from wnodes_daemon.service import Service
 
-_BODY_SECONDS: Final = 20
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -38,6 +38,7 @@ class Context:
     limits: Limits
     backends: Callable[[], tuple[views.BackendView, ...]]
     log_problem: Callable[[], str] = str
+    policies: LivePolicy | None = None
 
 
 # ------------------------------------------------------------------ handlers
@@ -177,7 +178,7 @@ def _repeatable(call: Call, forms: object) -> answering.Call | None:
 
 async def _forms(context: Context, call: Call) -> wire.RequestForm | list[wire.RequestForm]:
     try:
-        forms = wire.decode(await _body(call, context.limits.body))
+        forms = wire.decode(await read_body(call, context.limits.body))
     except wire.WireError as error:
         raise invalid(error) from None
     if isinstance(forms, list) and len(forms) > context.limits.batch:
@@ -198,29 +199,6 @@ def _request(form: wire.RequestForm, now: int, known: wire.Known, path: str) -> 
         return wire.to_request(form, "", now, known)
     except wire.WireError as error:
         raise invalid(error.within(path)) from None
-
-
-async def _body(call: Call, most: int) -> bytes:
-    """The whole body, if it is JSON, not too large, and there in time."""
-    media = call.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media != "application/json":
-        # Also what keeps a web page in somebody's browser from submitting to a loopback port.
-        raise failed(415, f"the content type is {media or 'missing'!r}: send application/json")
-    too_large = failed(413, f"a body has at most {most} bytes here: split it")
-    if (length := call.headers.get("content-length", "")).isdigit() and int(length) > most:
-        raise too_large
-    body = bytearray()
-    try:
-        async with asyncio.timeout(_BODY_SECONDS):
-            async for chunk in call.stream():
-                body += chunk
-                if len(body) > most:
-                    raise too_large
-    except TimeoutError:
-        raise failed(
-            408, f"the body was not there after {_BODY_SECONDS} s", {"connection": "close"}
-        ) from None
-    return bytes(body)
 
 
 def _id(call: Call) -> int:
@@ -323,7 +301,8 @@ _KEY: Final = Parameter(
 )
 _WRITE: Final = (400, 408, 413, 415, 429, 503)
 
-OPERATIONS: Final = (
+OPERATIONS: Final[tuple[Operation, ...]] = (
+    *policy_api.OPERATIONS,
     Operation(
         "POST",
         "/v1/requests",

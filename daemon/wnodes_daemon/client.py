@@ -14,12 +14,15 @@ from wnodes_engine.wire import RequestForm
 
 from wnodes_daemon.views import (
     DecisionsView,
+    DryRunView,
     HealthView,
     ItemsView,
     ItemView,
     NodesView,
     NodeView,
     PageView,
+    PolicyForm,
+    PolicyView,
     Problem,
     RequestView,
     SharesView,
@@ -118,6 +121,16 @@ class Client:
     def nodes(self) -> tuple[NodeView, ...]:
         """Every node."""
         return self._call("GET", "/v1/nodes", NodesView).nodes
+
+    def policy(self, do: str = "") -> PolicyView:
+        """The policy in force; `do` is "reload" or "rollback" for another."""
+        if not do:
+            return self._call("GET", "/v1/policy", PolicyView)
+        return self._call("POST", f"/v1/policy/{quote(do, safe='')}", PolicyView, body={})
+
+    def try_out(self, text: str | None = None) -> DryRunView:
+        """What a policy would change now: this text, or the policy's files as they are."""
+        return self._call("POST", "/v1/policy/dry-run", DryRunView, body=PolicyForm(text))
 
     def health(self) -> HealthView:
         """Whether all is well."""

@@ -26,7 +26,6 @@ from wnodes_engine.core.policy import CompiledPolicy
 from wnodes_engine.decision_log.log import Log
 from wnodes_engine.documents import DocumentError
 from wnodes_engine.drivers import DriverError, load_backends
-from wnodes_engine.findings import Finding
 from wnodes_engine.site import Site, load_site
 from wnodes_engine.wire import Known
 
@@ -38,12 +37,14 @@ from wnodes_daemon.database import is_url
 from wnodes_daemon.decision_log import DecisionLog, DecisionLogError
 from wnodes_daemon.grouping import Busy
 from wnodes_daemon.leading import Leader, Lease
+from wnodes_daemon.live_policy import LivePolicy, PolicyRefused, at_start, from_files
 from wnodes_daemon.loop import Line, Loop
 from wnodes_daemon.natives import natives_in
+from wnodes_daemon.reading import Reader
 from wnodes_daemon.service import Service
 from wnodes_daemon.serving import Doors, Server, server
 from wnodes_daemon.slots import unserved
-from wnodes_daemon.standing_by import Bystander, standing_by
+from wnodes_daemon.standing_by import standing_by
 from wnodes_daemon.steady import SteadyClock
 from wnodes_daemon.store import Store, StoreError, StoreUnavailable
 from wnodes_daemon.views import BackendView
@@ -178,7 +179,6 @@ class _Running:
         self._stop = asyncio.Event()
         self._server: Server | None = None
         self._reloads: set[asyncio.Task[None]] = set()
-        self._reloading = asyncio.Lock()
 
     async def run(self) -> None:
         """Until a signal says so."""
@@ -223,7 +223,7 @@ class _Running:
     async def _stand_by(self, lease: Lease) -> bool:
         """Serve what can be read until this daemon leads; False if it was told to end before."""
         limits = self._site.daemon.limits
-        reader = cast("Service", Bystander(self._parts.store))
+        reader = cast("Service", Reader(self._parts.store))
         context = Context(reader, self._known, limits, self._backend_views, self._log_problem)
         self._doors.application = standing_by(application(context), lambda: self._leader)
         serving, told = self._open(), ""
@@ -270,8 +270,9 @@ class _Running:
     async def _work(self, looks: Mapping[str, Snapshot]) -> None:
         parts, daemon = self._parts, self._site.daemon
         decisions = parts.decisions
+        policy = at_start(self._site, await self._files(), await asyncio.to_thread(parts.store.policies))
         service = Service(
-            parts.policy,
+            policy,
             {node.name: node for look in looks.values() for node in look.nodes}.values(),
             parts.store,
             tuple(self._lines),
@@ -281,7 +282,10 @@ class _Running:
             clock=SteadyClock(),
         )
         work = Loop(service, self._lines, tick=daemon.tick, settle=daemon.settle)
-        context = Context(service, self._known, daemon.limits, self._backend_views, self._log_problem)
+        policies = LivePolicy(self._site, service, self._check)
+        context = Context(
+            service, self._known, daemon.limits, self._backend_views, self._log_problem, policies
+        )
         try:
             await service.recover(
                 lambda ours: {
@@ -289,28 +293,31 @@ class _Running:
                     for name, look in looks.items()
                 }
             )
-            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._begin_reload, service)
+            await service.note_policy()
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._begin_reload, policies)
             _log.info(
                 "serving",
                 extra={
                     "on": parts.address,
-                    "policy": parts.policy.checked.name,
-                    "digest": parts.policy.digest,
+                    "policy": policy.checked.name,
+                    "digest": policy.digest,
                     "waiting": len(service.state.waiting),
                     "running": len(service.state.running),
                 },
             )
             for name in {dispatch.backend for dispatch in service.dispatches.values()} - self._lines.keys():
                 _log.error("work of ours is at a backend that the site has no more", extra={"backend": name})
-            for target in machine_targets(parts.policy):
+            for target in machine_targets(policy):
                 _log.warning("machines win their cores, but nothing boots them", extra={"executor": target})
             _log.warning("whoever reaches the socket is believed: requests say themselves whose they are")
             async with asyncio.TaskGroup() as tasks:
                 working = tasks.create_task(work.run())
+                watching = tasks.create_task(policies.watch())
                 held = tasks.create_task(self._hold_on(self._lease)) if self._lease is not None else None
                 self._doors.application = application(context)
                 await self._open()
                 working.cancel()
+                watching.cancel()
                 if held is not None:
                     held.cancel()
         finally:
@@ -333,27 +340,35 @@ class _Running:
                     break
         return looks
 
-    def _begin_reload(self, service: Service) -> None:
-        task = asyncio.create_task(self._reload(service))
+    async def _files(self) -> CompiledPolicy:
+        """The policy to begin with; whoever stood by reads it anew, if it is sound."""
+        if self._lease is None:
+            return self._parts.policy
+        try:
+            policy = await asyncio.to_thread(from_files, self._site)
+            self._check(policy)
+        except PolicyRefused as error:
+            _log.error("the new policy is not taken", extra={"error": str(error)})
+            return self._parts.policy
+        return policy
+
+    def _check(self, policy: CompiledPolicy) -> None:
+        """Raises PolicyRefused for a policy that nothing here can carry out."""
+        try:
+            check_routes(policy, self._backends)
+            check_actions(policy, self._backends)
+        except StartError as error:
+            raise PolicyRefused(str(error)) from None
+
+    def _begin_reload(self, policies: LivePolicy) -> None:
+        task = asyncio.create_task(self._reload(policies))
         self._reloads.add(task)
         task.add_done_callback(self._reloads.discard)
 
-    async def _reload(self, service: Service) -> None:
-        """Take up the policy as it is now, if it is sound; else the old one goes on."""
-        try:
-            async with self._reloading:  # the last to be read is the last to be taken
-                policy = await asyncio.to_thread(load_policy, self._site)
-                check_routes(policy, self._lines)
-                check_actions(policy, self._backends)
-                await service.reload(policy)
-        except DocumentError as error:
-            _log.error("the new policy is not sound", extra={"findings": [_line(f) for f in error.findings]})
-        except (StartError, StoreUnavailable, Busy) as error:
-            _log.error("the new policy is not taken", extra={"error": str(error)})
-        except Exception:
-            _log.exception("the new policy is not taken")
-        else:
-            _log.info("the policy was reloaded", extra={"digest": policy.digest})
+    async def _reload(self, policies: LivePolicy) -> None:
+        """Take up the policy as it is now, if it is sound; else the old one goes on, which was told."""
+        with suppress(PolicyRefused, StoreUnavailable, Busy):
+            await policies.reload()
 
     def _log_problem(self) -> str:
         return self._parts.decisions.problem if self._parts.decisions is not None else ""
@@ -363,7 +378,3 @@ class _Running:
             BackendView(line.name, not line.last_error, line.last_error, len(line.missing))
             for line in self._lines.values()
         )
-
-
-def _line(finding: Finding) -> str:
-    return f"{finding.span.path}:{finding.span.line}: {finding.message}"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from wnodes_engine import core
@@ -17,12 +17,37 @@ from wnodes_engine.values import Node, Placement
 
 from wnodes_daemon import past_use
 from wnodes_daemon.natives import Native
-from wnodes_daemon.records import LIVE, Change, Dispatch, Entry, EntryChange, ForgetAnswers, Order, UseChange
+from wnodes_daemon.records import (
+    LIVE,
+    Change,
+    Dispatch,
+    Entry,
+    EntryChange,
+    ForgetAnswers,
+    Order,
+    Stored,
+    UseChange,
+)
 
 Changes = list[Change]
 
 ANSWERS_KEPT: Final = 86400
 """Seconds in which a call may be made again under its key."""
+
+
+class Copied(NamedTuple):
+    """A memory at one moment, for another thread than the one in which it changes.
+
+    `standing` says of what does not simply run how it stands.
+    """
+
+    policy: CompiledPolicy
+    nodes: list[Node]
+    backends: Sequence[str]
+    natives: dict[str, dict[str, Native]]
+    stored: Stored
+    standing: dict[int, str]
+    now: int
 
 
 class Memory:

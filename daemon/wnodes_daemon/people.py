@@ -9,6 +9,7 @@ import os
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -101,6 +102,9 @@ def _parser() -> ArgumentParser:
     command("cancel", "take requests back", _cancel).add_argument("ids", nargs="+", metavar="id")
     shares = command("shares", "what every share was promised, and what it holds", _shares)
     shares.add_argument("--resource", default="cores", help="cores, memory, gpus, disk (default: cores)")
+    policy = command("policy", "which policy is in force; take another, go back, or try one out", _policy)
+    policy.add_argument("do", nargs="?", choices=("show", "reload", "rollback", "dry-run"), default="show")
+    policy.add_argument("file", nargs="?", help="for dry-run: the policy to try out, else the site's files")
     for name, purpose, alone in (
         (
             "backends",
@@ -175,6 +179,20 @@ def _shares(client: Client, args: Namespace) -> int:
     if args.resource not in shares[0].nominal:
         raise ValueError(f"no resource {args.resource!r} here: there is {', '.join(shares[0].nominal)}")
     _print(args, shares, shown.shares(shares, args.resource))
+    return 0
+
+
+def _policy(client: Client, args: Namespace) -> int:
+    if args.do == "dry-run":
+        try:
+            text = None if args.file is None else Path(args.file).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ValueError(f"{args.file}: {error}") from None
+        tried = client.try_out(text)
+        _print(args, tried, shown.tried(tried))
+    else:
+        view = client.policy("" if args.do == "show" else args.do)
+        _print(args, view, shown.policy(view))
     return 0
 
 

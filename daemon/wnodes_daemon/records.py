@@ -153,6 +153,17 @@ class Answer(msgspec.Struct, frozen=True):
     entries: tuple[Entry, ...]
 
 
+class KnownPolicy(msgspec.Struct, frozen=True):
+    """A policy that was in force from `taken` on: `sources` are its paths and texts, the main one first."""
+
+    number: int
+    digest: str
+    name: str
+    taken: int
+    origin: str
+    sources: tuple[tuple[str, str], ...]
+
+
 class Stored(msgspec.Struct, frozen=True):
     """All that the memory is made of: what is not over yet, and what of the past still counts."""
 
@@ -248,6 +259,12 @@ class ForgetAnswers(msgspec.Struct, frozen=True):
     before: int
 
 
+class NewPolicy(msgspec.Struct, frozen=True):
+    """Another policy is in force."""
+
+    policy: KnownPolicy
+
+
 Change = (
     NewEntry
     | EntryChange
@@ -262,6 +279,7 @@ Change = (
     | UseChange
     | NewAnswer
     | ForgetAnswers
+    | NewPolicy
 )
 
 

@@ -27,11 +27,13 @@ from wnodes_daemon.records import (
     Entry,
     EntryChange,
     ForgetAnswers,
+    KnownPolicy,
     Leave,
     NewAnswer,
     NewDispatch,
     NewEntry,
     NewOrder,
+    NewPolicy,
     NewPromise,
     Order,
     OrderChange,
@@ -48,6 +50,7 @@ _encode: Final = msgspec.json.encode
 _read_request: Final = msgspec.json.Decoder(Request).decode
 _read_decision: Final = msgspec.json.Decoder(Decision).decode
 _read_entries: Final = msgspec.json.Decoder(tuple[Entry, ...]).decode
+_read_sources: Final = msgspec.json.Decoder(tuple[tuple[str, str], ...]).decode
 _read_placement: Final = msgspec.json.Decoder(tuple[Placement, ...]).decode
 
 
@@ -67,6 +70,7 @@ class _Folded:
         self.cursors: dict[str, str] = {}
         self.answers: list[Answer] = []
         self.forget_before: int | None = None
+        self.policies: list[KnownPolicy] = []
         for change in changes:
             self._fold(change)
 
@@ -99,6 +103,8 @@ class _Folded:
                 self.answers.append(answer)
             case ForgetAnswers(before):
                 self.forget_before = before
+            case NewPolicy(policy):
+                self.policies.append(policy)
 
 
 def _once(table: dict[Any, Any], key: object, value: object) -> None:
@@ -137,6 +143,8 @@ def write(connection: sa.Connection, changes: Iterable[Change]) -> None:
     cursors = [{"backend": backend, "cursor": cursor} for backend, cursor in folded.cursors.items()]
     put(connection, tables.cursors, cursors)
     _insert(connection, tables.answers, [_answer_row(answer) for answer in folded.answers])
+    policies = [{**asdict(p), "sources": _encode(p.sources)} for p in folded.policies]
+    _insert(connection, tables.policies, policies)
     if folded.forget_before is not None:
         old = tables.answers.c.created < folded.forget_before
         connection.execute(sa.delete(tables.answers).where(old))
@@ -277,6 +285,11 @@ def _answer_row(answer: Answer) -> dict[str, Any]:
 def answer_of(row: Any) -> Answer:
     """What was answered."""
     return Answer(row.owner, row.key, row.body, row.created, _read_entries(row.answer))
+
+
+def policy_of(row: Any) -> KnownPolicy:
+    """A policy that was in force."""
+    return KnownPolicy(row.number, row.digest, row.name, row.taken, row.origin, _read_sources(row.sources))
 
 
 def use_of(row: Any) -> PastUse:

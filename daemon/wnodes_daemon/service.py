@@ -29,15 +29,17 @@ from wnodes_daemon.estimating import Estimates
 from wnodes_daemon.grouping import Busy, Grouped
 from wnodes_daemon.memory import Changes, Memory
 from wnodes_daemon.natives import Native, changed
+from wnodes_daemon.reading import Reader
 from wnodes_daemon.records import (
     ORDER,
     Answer,
     CursorChange,
     Dispatch,
     Entry,
-    Filter,
+    KnownPolicy,
     Leave,
     NewAnswer,
+    NewPolicy,
     Order,
     State,
     Step,
@@ -55,7 +57,7 @@ _FRESH: Final = 600
 """Seconds after which an answer is certainly seen by whoever reads the store."""
 
 
-class Service:
+class Service(Reader):
     """Requests, dispatches and decisions of one site. Used from one event loop only."""
 
     def __init__(
@@ -71,20 +73,19 @@ class Service:
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`log` is where everything that is done to the state is recorded, from `recover` on."""
+        super().__init__(store)
         self.memory = Memory(policy, nodes, backends, clock)
         self.work_to_do = asyncio.Event()
         self.broken = ""
         """Why the store cannot be written now; empty while it can."""
         self._log = log
         self._log_questions = log_questions
-        self._store = store
         self._most_waiting = most_waiting
         self._clock = clock
         self._arriving = 0
         self._fresh: dict[tuple[str, str], Answer] = {}
         """Answers that are not in the store yet, or only just."""
         self._writer = ThreadPoolExecutor(1, "store-writer")
-        self._readers = ThreadPoolExecutor(4, "store-reader")
         self._estimates = Estimates()
         self._commands: Grouped[Callable[[Changes], Any], Any] = Grouped(self._perform, most=256)
 
@@ -147,25 +148,9 @@ class Service:
             return msgspec.structs.replace(entry, decision=self.decide(request))
         return entry
 
-    async def attempts(self, id_: int) -> list[Dispatch]:
-        """How a request was carried out so far. Raises StoreUnavailable."""
-        return await self._read(self._store.attempts, id_)
-
-    async def orders_of(self, id_: int) -> list[Order]:
-        """When a request was told to leave, and what became of it. Raises StoreUnavailable."""
-        return await self._read(self._store.orders_of, str(id_))
-
     async def estimate(self, id_: int) -> Estimate | None:
         """When a request that waits is likely to start; None where that is not known."""
         return await self._estimates.of(self.state, str(id_), self.now())
-
-    async def page(self, which: Filter) -> list[Entry]:
-        """The next requests of a listing. Raises StoreUnavailable."""
-        return await self._read(self._store.page, which)
-
-    async def cursor(self, backend: str) -> str:
-        """How far the accounting of a backend was taken in. Raises StoreUnavailable."""
-        return await self._read(self._store.cursor, backend)
 
     def is_taken_back(self, request: int) -> bool:
         """Whether its job is not to start any more: it is over, was cancelled, or has to leave."""
@@ -386,14 +371,18 @@ class Service:
         self.broken = ""
         self.work_to_do.set()
 
-    async def reload(self, policy: CompiledPolicy) -> None:
+    async def reload(self, policy: CompiledPolicy, origin: str = "") -> None:
         """Go on under another policy; what waits and is not admitted by it is denied.
 
-        Raises Busy and StoreUnavailable; then the old policy goes on.
+        `origin` says where it comes from. Raises Busy and StoreUnavailable; then the old policy goes on.
         """
         old, memory = self.policy, self.memory
+        known = await self.policies()
+        if known and known[-1].digest == policy.digest == old.digest and known[-1].origin == origin:
+            return
 
         def command(changes: Changes) -> None:
+            changes.append(self._new_policy(known, policy, origin))
             take_up(memory, policy, as_stored(memory), self._log, "the policy was reloaded", changes)
 
         try:
@@ -403,6 +392,19 @@ class Service:
             raise
         self.work_to_do.set()
 
+    async def note_policy(self) -> None:
+        """Keep the policy that the daemon begins with, if it is another. Raises Busy and StoreUnavailable."""
+        known = await self.policies()
+        if not known or known[-1].digest != self.policy.digest:
+            new = self._new_policy(known, self.policy, "start")
+            await self._do(lambda changes: changes.append(new))
+
+    def _new_policy(self, known: Sequence[KnownPolicy], policy: CompiledPolicy, origin: str) -> NewPolicy:
+        number = known[-1].number + 1 if known else 1
+        sources = tuple((source.path, source.text) for source in policy.checked.sources)
+        name, now = policy.checked.name, self.now()
+        return NewPolicy(KnownPolicy(number, policy.digest, name, now, origin, sources))
+
     async def settled(self) -> None:
         """Return when all that was asked for until now is on the disk. Raises Busy and StoreUnavailable."""
         await self._do(lambda _: None)
@@ -411,8 +413,7 @@ class Service:
         """Wait for the last write, and let go of the store."""
         self._estimates.close()
         self._writer.shutdown(wait=True)
-        self._readers.shutdown(wait=True)
-        self._store.close()
+        self.let_go()
 
     def _load(self) -> Stored:
         return self._store.load(int(self._clock()), dispatching.REMEMBERED)
@@ -449,6 +450,3 @@ class Service:
             self.work_to_do.set()
             raise StoreUnavailable(self.broken) from error
         return results
-
-    async def _read(self, read: Callable[..., R], *arguments: Any) -> R:
-        return await asyncio.get_running_loop().run_in_executor(self._readers, read, *arguments)

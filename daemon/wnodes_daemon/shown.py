@@ -10,7 +10,16 @@ from wnodes_engine.wire import ImageForm
 
 from wnodes_daemon.making_room import STANDING
 from wnodes_daemon.records import Leave, State
-from wnodes_daemon.views import DriverView, EstimateView, HealthLine, OrderView, Problem, RequestView
+from wnodes_daemon.views import (
+    DriverView,
+    DryRunView,
+    EstimateView,
+    HealthLine,
+    OrderView,
+    PolicyView,
+    Problem,
+    RequestView,
+)
 
 _OUTCOMES = {
     Outcome.START: "it would start now",
@@ -160,6 +169,32 @@ def shares(shares: Sequence[ShareUse], resource: str) -> str:
 
 def _indented(path: str, farm: str) -> str:
     return path if path == farm else "  " * (path.count(".") + 1) + path.rpartition(".")[2]
+
+
+def policy(view: PolicyView) -> str:
+    """The policy in force."""
+    text = f"policy {view.name}, number {view.number}, in force since {_moment(view.taken)} ({view.origin})\n"
+    text += f"digest {view.digest}\n"
+    return text + (f"its files are not taken as they are now: {view.problem}\n" if view.problem else "")
+
+
+def tried(view: DryRunView) -> str:
+    """What a policy would change."""
+    if not view.changed:
+        return f"policy {view.name} would change nothing for {view.requests} requests\n"
+    text = f"policy {view.name} would change {view.changed} of {view.requests} requests:\n"
+    text += "".join(f"  {count:>8}  {what.replace('->', '→')}\n" for what, count in view.counts.items())
+    rows = [
+        (
+            one.id,
+            one.user,
+            f"{one.now.stands} in {one.now.share or '-'}",
+            f"{one.then.stands}{f' in {one.then.share}' if one.then.share else ''}",
+            one.reasons[0].message if one.reasons else "",
+        )
+        for one in view.changes
+    ]
+    return text + table(("ID", "USER", "NOW", "THEN", "WHY"), rows, right=(0,))
 
 
 def drivers(drivers: Sequence[DriverView]) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import msgspec
 from starlette.requests import Request as Call
@@ -13,40 +12,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from wnodes_daemon.leading import Leader
 from wnodes_daemon.problems import problem, respond
-from wnodes_daemon.records import Dispatch, Entry, Filter, Order
-from wnodes_daemon.store import Store
-
-if TYPE_CHECKING:
-    from wnodes_engine.simulate.forecast import Estimate
 
 _READ: Final = "/v1/requests"
-
-
-class Bystander:
-    """Reads requests as the service does, without a state: nothing is decided, nothing estimated."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    async def show(self, id_: int) -> Entry | None:
-        """One request, as it was written last."""
-        return await asyncio.to_thread(self._store.entry, id_)
-
-    async def attempts(self, id_: int) -> list[Dispatch]:
-        """How it was carried out so far."""
-        return await asyncio.to_thread(self._store.attempts, id_)
-
-    async def orders_of(self, id_: int) -> list[Order]:
-        """When it was told to leave."""
-        return await asyncio.to_thread(self._store.orders_of, str(id_))
-
-    async def estimate(self, id_: int) -> Estimate | None:  # noqa: ARG002 - as the service has it
-        """Only who leads can tell."""
-        return None
-
-    async def page(self, which: Filter) -> list[Entry]:
-        """The next requests of a listing."""
-        return await asyncio.to_thread(self._store.page, which)
 
 
 def standing_by(reads: ASGIApp, leader: Callable[[], Leader]) -> ASGIApp:

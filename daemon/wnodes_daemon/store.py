@@ -16,12 +16,25 @@ from sqlalchemy import exc
 from wnodes_daemon import database, rows, tables
 from wnodes_daemon.database import StoreError, StoreUnavailable, translated
 from wnodes_daemon.making_room import STANDING
-from wnodes_daemon.records import LIVE, Answer, Change, Dispatch, Entry, Filter, Order, Step, Stored
+from wnodes_daemon.records import (
+    LIVE,
+    Answer,
+    Change,
+    Dispatch,
+    Entry,
+    Filter,
+    KnownPolicy,
+    Order,
+    Step,
+    Stored,
+)
 from wnodes_daemon.upgrading import prepare
 
 __all__ = ["Store", "StoreError", "StoreUnavailable"]
 
 _HOUR = 3600
+_POLICIES = 100
+"""So many policies are looked back at."""
 
 
 class Store:
@@ -166,6 +179,12 @@ class Store:
         with translated(), self._reader.connect() as connection:
             row = connection.execute(query).one_or_none()
             return rows.answer_of(row) if row is not None else None
+
+    def policies(self) -> list[KnownPolicy]:
+        """The policies that were in force, the last one is. Raises StoreUnavailable."""
+        query = sa.select(tables.policies).order_by(tables.policies.c.number.desc()).limit(_POLICIES)
+        with translated(), self._reader.connect() as connection:
+            return [rows.policy_of(row) for row in connection.execute(query)][::-1]
 
     def cursor(self, backend: str) -> str:
         """How far the accounting of a backend was taken in; "" is the beginning. Raises StoreUnavailable."""

@@ -24,7 +24,7 @@ from wnodes_engine.decision_log.recorded import Recorded
 from wnodes_engine.values import Outcome
 
 from wnodes_daemon import making_room, past_use
-from wnodes_daemon.memory import Changes, Memory
+from wnodes_daemon.memory import Changes, Copied, Memory
 from wnodes_daemon.natives import Native
 from wnodes_daemon.records import Entry, Leave, Order, PastUse, Promise, PromiseOver, State, Stored, UseChange
 
@@ -68,6 +68,28 @@ def take_up(
         memory.written[use.kind, use.name] = use.value
         changes.append(UseChange(use))
     memory.book = Recorded(memory.state, log, why) if log is not None else memory.state
+
+
+def copied(memory: Memory) -> Copied:
+    """The memory as it is now."""
+    state, standing = memory.state, {}
+    for id_ in memory.entries:
+        name = str(id_)
+        if name in state.pledges:
+            standing[id_] = "is made room for"
+        elif name in state.waiters:
+            standing[id_] = "waits"
+        elif name in memory.orders and memory.orders[name].step in {Leave.TOLD, Leave.LEAVING}:
+            standing[id_] = "leaves"
+    return Copied(
+        memory.policy,
+        list(memory.nodes.values()),
+        memory.backends,
+        {name: dict(known) for name, known in memory.natives.items()},
+        as_stored(memory),
+        standing,
+        memory.now(),
+    )
 
 
 def as_stored(memory: Memory) -> Stored:

@@ -6,10 +6,20 @@ from datetime import UTC, datetime
 
 import msgspec
 from wnodes_engine.simulate.forecast import Estimate
-from wnodes_engine.values import Action, Decision, Placement, ShareUse
+from wnodes_engine.values import Action, Decision, Placement, Reason, ShareUse
 from wnodes_engine.wire import RequestForm, from_request
 
 from wnodes_daemon.records import Dispatch, Entry, Leave, Order, State, Step
+
+
+class Standing(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where a request is: in which share, and how it stands.
+
+    `stands` is `runs`, `leaves` (for somebody else), `starts`, `waits`, `is made room for`, or `denied`.
+    """
+
+    stands: str
+    share: str | None = None
 
 
 class FieldError(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -151,6 +161,47 @@ class BackendView(msgspec.Struct, frozen=True):
     answering: bool
     error: str
     missing: int
+
+
+class PolicyForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A policy to try out: the text of its main file, or, left out, the files as they are now."""
+
+    text: str | None = None
+
+
+class PolicyView(msgspec.Struct, frozen=True):
+    """The policy in force, from `taken` on. `origin` is `start`, `files`, or `rollback to` a number.
+
+    `problem` says why the files as they are now are not taken; it is empty if they are.
+    """
+
+    number: int
+    name: str
+    digest: str
+    taken: datetime
+    origin: str
+    problem: str
+
+
+class ChangeView(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A request that would stand elsewhere, or otherwise; `reasons` why, where it is denied."""
+
+    id: str
+    user: str
+    now: Standing
+    then: Standing
+    reasons: tuple[Reason, ...] = ()
+
+
+class DryRunView(msgspec.Struct, frozen=True):
+    """What a policy would change, after one pass. `counts` has every change, `changes` the first thousand."""
+
+    name: str
+    digest: str
+    requests: int
+    changed: int
+    counts: dict[str, int]
+    changes: tuple[ChangeView, ...]
 
 
 class DriverView(msgspec.Struct, frozen=True):

@@ -180,7 +180,7 @@ def test_a_policy_is_reloaded_if_it_is_sound_and_else_the_old_one_goes_on(site: 
     policy.write_text(sound + "\nshare grid 99%\n")
     assert site.process is not None
     site.process.send_signal(signal.SIGHUP)
-    until(lambda: any(line["event"] == "the new policy is not sound" for line in site.log()))
+    until(lambda: any(line["event"] == "the new policy is not taken" for line in site.log()))
     assert client.health().policy_digest == digest
 
     policy.write_text(sound.replace("cores <= 12", "cores <= 20"))
