@@ -99,6 +99,10 @@ class Link:
     ) -> Answer:
         if not self.has(service):
             raise NotLetIn(f"this cloud has no {service.replace('_', '-')} service")
+        try:
+            proxy = self._authorized(lambda: getattr(self._connection, service))
+        except Unanswered as error:  # it was looked for only: nothing was asked of it yet
+            raise Unanswered(str(error), sent=False) from None
         self._counted[f"{service} {method}"] += 1
         more: dict[str, Any] = {} if json is None else {"json": json}
         if version is not None:
@@ -106,7 +110,7 @@ class Link:
         if headers is not None:
             more["headers"] = dict(headers)
         answer = self._authorized(
-            lambda: getattr(self._connection, service).request(
+            lambda: proxy.request(
                 path,
                 method,
                 raise_exc=False,
