@@ -41,20 +41,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> int:
     """Any decision is 0, input that cannot be used 1."""
     try:
-        site = read_site(args.site)
-        policy = read_policy(args.policy, site)
-        file = load_state(args.state, Known.of(site) if site else Known())
-        request = load_request(args.request, file.now, file.known)
-        state, denied = restore(file, policy)
+        state, request, now = read_inputs(args)
     except DocumentError as error:
         return complain(error)
-    if denied:
-        named = ", ".join(denied[:5]) + (" and others" if len(denied) > 5 else "")
-        sys.stderr.write(
-            f"note: the policy denies {named} of the state's queue; what is denied does not wait\n"
-        )
-    decision = decide(state, request, file.now)
-    estimate = _estimate(state, request, file.now) if args.estimate and decision.outcome in _WAITS else None
+    decision = decide(state, request, now)
+    estimate = _estimate(state, request, now) if args.estimate and decision.outcome in _WAITS else None
     if args.format == "json":
         answer = msgspec.to_builtins(decision)
         if estimate is not None:
@@ -62,8 +53,27 @@ def run(args: Namespace) -> int:
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(answer)).decode() + "\n")
     else:
         colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-        sys.stdout.write(as_text(decision, request, estimate, zone=policy.checked.time_zone, colour=colour))
+        zone = state.policy.checked.time_zone
+        sys.stdout.write(as_text(decision, request, estimate, zone=zone, colour=colour))
     return 0
+
+
+def read_inputs(args: Namespace) -> tuple[State, Request, int]:
+    """The state under the policy, the request, and what time it is there. Raises DocumentError.
+
+    Whom of the state's queue the policy denies is told on stderr.
+    """
+    site = read_site(args.site)
+    policy = read_policy(args.policy, site)
+    file = load_state(args.state, Known.of(site) if site else Known())
+    request = load_request(args.request, file.now, file.known)
+    state, denied = restore(file, policy)
+    if denied:
+        named = ", ".join(denied[:5]) + (" and others" if len(denied) > 5 else "")
+        sys.stderr.write(
+            f"note: the policy denies {named} of the state's queue; what is denied does not wait\n"
+        )
+    return state, request, file.now
 
 
 def _estimate(state: State, request: Request, now: int) -> Estimate:

@@ -58,18 +58,24 @@ _WORD: Final = re.compile(r"(?<![.\w])[a-z_]+")
 
 def quota_rule(policy: CheckedPolicy, quota: Quota, specs: Sequence[MeterSpec], place: str) -> Rule:
     """A quota's rule. It counts always, in its window or not."""
-    tests, key = _scope(policy, quota)
+    _, key = _scope(policy, quota)
     constants: list[object] = []
     if isinstance(key, Const):
         constants.append(key.value)
         key = "{0}"
-    if quota.within is not None:
-        tests.append(InShare(0, quota.within, quota.span))
-    tests += conjuncts(quota.condition.expr)
+    tests = [*scope_tests(policy, quota), *conjuncts(quota.condition.expr)]
     body = [line for spec in specs for line in _note(quota, spec, key, constants)]
     if quota.key == "role" and quota.value is None:
         body = ["for role in sorted(roles):", *(f"    {line}" for line in body)]
     return Rule(place, None, tuple(tests), tuple(body), tuple(constants), _read(body))
+
+
+def scope_tests(policy: CheckedPolicy, quota: Quota) -> list[Expr]:
+    """What a request has to meet to be counted at all, the quota's condition aside."""
+    tests, _ = _scope(policy, quota)
+    if quota.within is not None:
+        tests.append(InShare(0, quota.within, quota.span))
+    return tests
 
 
 def gauge_lines(gauges: Gauges) -> list[str]:
