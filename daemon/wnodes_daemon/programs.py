@@ -22,6 +22,7 @@ def _run(program: str, module: str) -> int:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("wnodes_"):
             raise
-        sys.stderr.write(f"{program}: {error.name} is missing: pip install 'wnodes[daemon]'\n")
+        library = (error.name or "").partition(".")[0]
+        sys.stderr.write(f"{program}: {library} is missing: pip install 'wnodes[daemon]'\n")
         return 1
     return int(main())

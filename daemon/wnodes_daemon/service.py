@@ -36,17 +36,15 @@ from wnodes_daemon.records import (
     CursorChange,
     Dispatch,
     Entry,
-    KnownPolicy,
     Leave,
     NewAnswer,
-    NewPolicy,
     Order,
     State,
     Step,
     Stored,
 )
 from wnodes_daemon.store import Store, StoreUnavailable
-from wnodes_daemon.taking_up import as_stored, take_up
+from wnodes_daemon.taking_up import as_stored, new_policy, take_up
 
 R = TypeVar("R")
 NativesOf = Callable[[Mapping[str, Dispatch]], Mapping[str, Sequence[Native]]]
@@ -382,7 +380,7 @@ class Service(Reader):
             return
 
         def command(changes: Changes) -> None:
-            changes.append(self._new_policy(known, policy, origin))
+            changes.append(new_policy(known, policy, self.now(), origin))
             take_up(memory, policy, as_stored(memory), self._log, "the policy was reloaded", changes)
 
         try:
@@ -396,14 +394,8 @@ class Service(Reader):
         """Keep the policy that the daemon begins with, if it is another. Raises Busy and StoreUnavailable."""
         known = await self.policies()
         if not known or known[-1].digest != self.policy.digest:
-            new = self._new_policy(known, self.policy, "start")
+            new = new_policy(known, self.policy, self.now(), "start")
             await self._do(lambda changes: changes.append(new))
-
-    def _new_policy(self, known: Sequence[KnownPolicy], policy: CompiledPolicy, origin: str) -> NewPolicy:
-        number = known[-1].number + 1 if known else 1
-        sources = tuple((source.path, source.text) for source in policy.checked.sources)
-        name, now = policy.checked.name, self.now()
-        return NewPolicy(KnownPolicy(number, policy.digest, name, now, origin, sources))
 
     async def settled(self) -> None:
         """Return when all that was asked for until now is on the disk. Raises Busy and StoreUnavailable."""

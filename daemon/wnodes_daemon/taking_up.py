@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
+from collections.abc import Sequence
 from operator import itemgetter
 from typing import Final
 
@@ -26,7 +27,19 @@ from wnodes_engine.values import Outcome
 from wnodes_daemon import making_room, past_use
 from wnodes_daemon.memory import Changes, Copied, Memory
 from wnodes_daemon.natives import Native
-from wnodes_daemon.records import Entry, Leave, Order, PastUse, Promise, PromiseOver, State, Stored, UseChange
+from wnodes_daemon.records import (
+    Entry,
+    KnownPolicy,
+    Leave,
+    NewPolicy,
+    Order,
+    PastUse,
+    Promise,
+    PromiseOver,
+    State,
+    Stored,
+    UseChange,
+)
 
 _log: Final = logging.getLogger(__name__)
 _POLICY: Final = "policy"
@@ -68,6 +81,13 @@ def take_up(
         memory.written[use.kind, use.name] = use.value
         changes.append(UseChange(use))
     memory.book = Recorded(memory.state, log, why) if log is not None else memory.state
+
+
+def new_policy(known: Sequence[KnownPolicy], policy: CompiledPolicy, now: int, origin: str) -> NewPolicy:
+    """A policy that is in force from now on, after those that are known."""
+    number = known[-1].number + 1 if known else 1
+    sources = tuple((source.path, source.text) for source in policy.checked.sources)
+    return NewPolicy(KnownPolicy(number, policy.digest, policy.checked.name, now, origin, sources))
 
 
 def copied(memory: Memory) -> Copied:

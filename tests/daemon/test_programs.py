@@ -16,7 +16,7 @@ def test_a_program_without_its_libraries_says_what_to_install(
     program: Callable[[], int],
     library: str,
 ) -> None:
-    for name in ("main", "people", "client"):  # those that are tried, and what brings the library in
+    for name in ("main", "serving", "connections", "people", "client"):  # what is tried, and brings it in
         monkeypatch.delitem(sys.modules, f"wnodes_daemon.{name}", raising=False)
     monkeypatch.setitem(sys.modules, library, None)  # as if it were not there
     assert program() == 1

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from wnodes_daemon.client import Client, Unreachable
+from wnodes_daemon.client import ApiError, Client, Unreachable
 from wnodes_engine.wire import RequestForm, convert
 
 POLICY = """
@@ -89,7 +89,7 @@ class Site:
             assert self.process.poll() is None, (self.folder / "log").read_text()
             try:
                 return client.health().status == "ok"
-            except Unreachable:
+            except (Unreachable, ApiError):  # it is not there yet, or stands by
                 return False
 
         until(answers)
