@@ -15,6 +15,7 @@ COMMANDS: Final = {
     "check": "is this policy sound, by itself and at this site?",
     "fmt": "put policies into the one canonical layout",
     "eval": "one decision: a policy, a state of the farm, a request",
+    "test": "run policy tests, and say how much of a policy they cover",
     "explain": "the same with every rule that was tried, every limit, and what would help",
     "simulate": "replay a log of jobs under a policy",
     "replay": "run a decision log again, and confirm it record by record",

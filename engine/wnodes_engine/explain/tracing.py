@@ -246,6 +246,18 @@ class _Run:
         return holds
 
 
+def tests_of(expr: Expr) -> Iterable[Expr]:
+    """The tests that a condition consists of, from left to right."""
+    match expr:
+        case Not(operand):
+            yield from tests_of(operand)
+        case And(operands) | Or(operands):
+            for operand in operands:
+                yield from tests_of(operand)
+        case _:
+            yield expr
+
+
 def _negated(holds: bool | None) -> bool | None:
     return None if holds is None else not holds
 

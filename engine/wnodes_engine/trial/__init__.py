@@ -1,0 +1,1 @@
+"""Policy tests: requests against states, what is expected of them, and how much of a policy they cover."""
