@@ -90,18 +90,42 @@ def _makes_sense(statement: syntax.Preempt, taking: checked.Taking, typer: Typer
 
 
 def check_circles(preempts: Sequence[checked.Preempt], typer: Typer) -> None:
-    """Two shares that push out each other."""
-    rules = [rule for rule in preempts if rule.how == "for"]
-    for at, rule in enumerate(rules[:200]):
-        for other in rules[:at]:
-            if rule.victims & other.beneficiaries and rule.beneficiaries & other.victims:
-                typer.names.report.add(
-                    "W107",
-                    "two rules let these shares push out each other",
-                    rule.span,
-                    "say which of the two is the more urgent, and drop the other rule",
-                    [Note("the other rule is here", other.span)],
-                )
+    """Shares that push out each other, through any number of rules; each circle is told at its last rule."""
+    rules = [rule for rule in preempts if rule.how == "for"][:200]
+    after = [[at for at, other in enumerate(rules) if rule.victims & other.beneficiaries] for rule in rules]
+    for at in range(len(rules)):
+        circle = _circle(after, at)
+        if len(circle) == 2:
+            message = "two rules let these shares push out each other"
+            mend = "say which of the two is the more urgent, and drop the other rule"
+        elif circle:
+            message = f"{len(circle)} rules let these shares push out each other in a circle"
+            mend = "say which share is the most urgent, and drop the rule that takes from it"
+        else:
+            continue
+        word = "the other rule is here" if len(circle) == 2 else "and this one"
+        notes = [Note(word, rules[other].span) for other in circle[1:]]
+        typer.names.report.add("W107", message, rules[at].span, mend, notes)
+
+
+def _circle(after: Sequence[Sequence[int]], last: int) -> list[int]:
+    """The shortest way from a rule back to itself through rules before it; empty where there is none.
+
+    `after[r]` has the rules by which the victims of `r` take in their turn.
+    """
+    came: dict[int, int] = {}
+    waiting = [last]
+    for rule in waiting:
+        for step in after[rule]:
+            if step == last:
+                way = [rule]
+                while way[-1] != last:
+                    way.append(came[way[-1]])
+                return way[::-1]
+            if step < last and step not in came:
+                came[step] = rule
+                waiting.append(step)
+    return []
 
 
 def _leaves(share: syntax.Name | None, typer: Typer) -> frozenset[int] | None:
