@@ -95,10 +95,15 @@ def read_form(path: str | Path, schema: str, form: type[T]) -> tuple[T, Position
     except msgspec.ValidationError as error:
         findings = _findings(value, schema, positions)
         if not findings:  # the type says more than the schema
-            message, _, where = str(error).partition(" - at ")
-            span = positions.of(*keys_of(where.strip("`")))
-            findings = [Finding("E192", uncapitalised(message.replace("`", "'")), span)]
+            findings = [form_finding(error, positions)]
         raise DocumentError(findings, {positions.path: positions.text}) from None
+
+
+def form_finding(error: msgspec.ValidationError, positions: Positions, *where: str | int) -> Finding:
+    """What is wrong with the value at `where` that is not of its form."""
+    message, _, path = str(error).partition(" - at ")
+    span = positions.of(*where, *keys_of(path.strip("`")))
+    return Finding("E192", uncapitalised(message.replace("`", "'")), span)
 
 
 def keys_of(path: str) -> Keys:

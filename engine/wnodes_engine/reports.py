@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
 from pathlib import PurePath
 from typing import Any, Final
 from urllib.parse import quote
-from xml.sax.saxutils import escape, quoteattr
 
-from wnodes_engine import __version__
+from wnodes_engine import __version__, junit
 from wnodes_engine.findings import CODES, Finding, Severity
 from wnodes_engine.frames import safe
 from wnodes_engine.language.source import Span
-
-_NOT_XML: Final = re.compile("[\ufffe\uffff]")
 
 
 def as_sarif(findings: Sequence[Finding], files: Sequence[str]) -> str:
@@ -45,10 +41,7 @@ def as_junit(findings: Sequence[Finding], files: Sequence[str]) -> str:
     """A test case for each file: it fails with its errors, and tells its warnings."""
     paths = list(dict.fromkeys([*files, *(found.span.path for found in findings)]))
     cases = [_case(path, [found for found in findings if found.span.path == path]) for path in paths]
-    failed = len({found.span.path for found in findings if found.severity is Severity.ERROR})
-    head = f'<testsuite name="wnodes-policy check" tests="{len(cases)}" failures="{failed}" errors="0">\n'
-    suite = f"{head}{''.join(cases)}</testsuite>"
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n<testsuites>\n{suite}\n</testsuites>\n'
+    return junit.as_junit("wnodes-policy check", [("wnodes-policy check", cases)])
 
 
 def as_codequality(findings: Sequence[Finding], files: Sequence[str]) -> str:
@@ -116,31 +109,18 @@ def _annotation(found: Finding) -> str:
     return f"::{found.severity} {where},title={_property(found.code)}::{_data(_said(found))}\n"
 
 
-def _case(path: str, findings: Iterable[Finding]) -> str:
+def _case(path: str, findings: Iterable[Finding]) -> junit.Case:
     told: dict[Severity, list[str]] = {severity: [] for severity in Severity}
     for found in findings:
         told[found.severity].append(
             f"{found.span.line}:{found.span.column}: {found.severity}[{found.code}]: {_said(found)}"
         )
-    inside = ""
-    if errors := told[Severity.ERROR]:
-        inside += f"<failure message={quoteattr(_xml(errors[0]))}>{escape(_lines(errors))}</failure>"
-    if warnings := told[Severity.WARNING]:
-        inside += f"<system-out>{escape(_lines(warnings))}</system-out>"
-    name = quoteattr(_xml(safe(path)))
-    return f'<testcase classname="check" name={name} file={name}>{inside}</testcase>\n'
+    failures, warnings = tuple(told[Severity.ERROR]), tuple(told[Severity.WARNING])
+    return junit.Case(safe(path), "check", safe(path), failures=failures, told=warnings)
 
 
 def _said(found: Finding) -> str:
     return safe(f"{found.message}; {found.help}" if found.help else found.message)
-
-
-def _lines(told: Iterable[str]) -> str:
-    return "\n".join(_xml(line) for line in told)
-
-
-def _xml(text: str) -> str:
-    return _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _uri(path: str) -> str:

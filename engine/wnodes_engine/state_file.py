@@ -146,7 +146,7 @@ def load_request(path: str | Path, now: int, known: Known, id: str = "request") 
     try:
         return to_request(form, id, now, known)
     except WireError as error:
-        finding = _wire_finding(error, positions)
+        finding = wire_finding(error, positions)
         raise DocumentError([finding], {positions.path: positions.text}) from None
 
 
@@ -248,7 +248,7 @@ class _StateReader:
         try:
             return to_request(entry.request, entry.id, submitted, self._known)
         except WireError as error:
-            self._findings.append(_wire_finding(error, self._positions, *where, "request"))
+            self._findings.append(wire_finding(error, self._positions, *where, "request"))
             return None
 
     def _images(self) -> dict[str, Image]:
@@ -257,7 +257,7 @@ class _StateReader:
             try:
                 image = to_image(form)
             except WireError as error:
-                self._findings.append(_wire_finding(error, self._positions, "images", at))
+                self._findings.append(wire_finding(error, self._positions, "images", at))
                 continue
             images[image.id] = images[image.name] = image
         return images
@@ -302,7 +302,8 @@ class _StateReader:
         self._findings.append(Finding("E194", message, self._positions.of(*where), help=mend))
 
 
-def _wire_finding(error: WireError, positions: Positions, *where: str | int) -> Finding:
+def wire_finding(error: WireError, positions: Positions, *where: str | int) -> Finding:
+    """What is wrong with the request at `where` of a document."""
     span = positions.of(*where, *keys_of(error.path))
     return Finding("E194", error.message, span, help=error.help)
 

@@ -49,6 +49,16 @@ def load_schema(name: str) -> Mapping[str, Any]:
     raise LookupError(f"no schema named {name!r}")
 
 
+def schema_of(form: type, name: str, title: str) -> dict[str, Any]:
+    """The JSON Schema of a form, as `schemas/{name}.json` holds it."""
+    import msgspec
+
+    made = msgspec.json.decode(msgspec.json.encode(msgspec.json.schema(form)))
+    top = made["$defs"].pop(form.__name__)
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": f"{name}.json"}
+    return {**head, **top, "title": title, "$defs": made["$defs"]}
+
+
 @lru_cache
 def _validator(schema: str) -> Any:
     import jsonschema.validators

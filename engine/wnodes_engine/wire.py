@@ -20,6 +20,7 @@ from msgspec import Meta
 from wnodes_engine.check.checked import UNLIMITED, SiteAttribute
 from wnodes_engine.language.vocabulary import Type
 from wnodes_engine.site import Flavour, Site
+from wnodes_engine.validation import schema_of
 from wnodes_engine.values import Image, Kind, Origin, Request
 
 LARGEST_BATCH: Final = 1000
@@ -276,15 +277,7 @@ def to_image(form: ImageForm) -> Image:
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of one request, as `schemas/request.json` holds it."""
-    made = msgspec.json.schema(RequestForm)
-    top = made["$defs"].pop("RequestForm")
-    text = msgspec.json.encode({**top, "$defs": made["$defs"]})
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": "request.json",
-        **msgspec.json.decode(text),
-        "title": "A request: a job, a job inside a VM, a VM, or a pool of VMs",
-    }
+    return schema_of(RequestForm, "request", "A request: a job, a job inside a VM, a VM, or a pool of VMs")
 
 
 # ------------------------------------------------------- names and quantities

@@ -11,14 +11,12 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from wnodes_engine.commands.inputs import complain, read_policy, read_site
+from wnodes_engine.commands.inputs import add_inputs, complain, read_inputs
 from wnodes_engine.core import State, decide
 from wnodes_engine.core.wording import amount, duration, size
 from wnodes_engine.documents import DocumentError
 from wnodes_engine.simulate.forecast import Estimate, forecast
-from wnodes_engine.state_file import load_request, load_state, restore
 from wnodes_engine.values import Decision, Outcome, Reason, Request, Route
-from wnodes_engine.wire import Known
 
 _WAITS = (Outcome.WAIT, Outcome.PREEMPT)
 _COLOURS = {Outcome.START: "32", Outcome.WAIT: "33", Outcome.DENY: "31", Outcome.PREEMPT: "35"}
@@ -26,11 +24,7 @@ _COLOURS = {Outcome.START: "32", Outcome.WAIT: "33", Outcome.DENY: "31", Outcome
 
 def add_arguments(parser: ArgumentParser) -> None:
     """The command's arguments."""
-    parser.add_argument("policy", metavar="POLICY", help="the policy")
-    parser.add_argument("--state", required=True, metavar="FILE", help="the farm as it stands (YAML or JSON)")
-    parser.add_argument("--request", required=True, metavar="FILE", help="what is asked (YAML or JSON)")
-    parser.add_argument("--site", metavar="FILE", help="site.yaml: images, flavours, attributes, time zone")
-    parser.add_argument("--format", choices=("text", "json"), default="text")
+    add_inputs(parser)
     parser.add_argument(
         "--estimate",
         action="store_true",
@@ -56,24 +50,6 @@ def run(args: Namespace) -> int:
         zone = state.policy.checked.time_zone
         sys.stdout.write(as_text(decision, request, estimate, zone=zone, colour=colour))
     return 0
-
-
-def read_inputs(args: Namespace) -> tuple[State, Request, int]:
-    """The state under the policy, the request, and what time it is there. Raises DocumentError.
-
-    Whom of the state's queue the policy denies is told on stderr.
-    """
-    site = read_site(args.site)
-    policy = read_policy(args.policy, site)
-    file = load_state(args.state, Known.of(site) if site else Known())
-    request = load_request(args.request, file.now, file.known)
-    state, denied = restore(file, policy)
-    if denied:
-        named = ", ".join(denied[:5]) + (" and others" if len(denied) > 5 else "")
-        sys.stderr.write(
-            f"note: the policy denies {named} of the state's queue; what is denied does not wait\n"
-        )
-    return state, request, file.now
 
 
 def _estimate(state: State, request: Request, now: int) -> Estimate:

@@ -9,8 +9,7 @@ from argparse import ArgumentParser, Namespace
 import msgspec
 
 from wnodes_engine.commands.eval import as_text as decision_text
-from wnodes_engine.commands.eval import read_inputs
-from wnodes_engine.commands.inputs import complain
+from wnodes_engine.commands.inputs import add_inputs, complain, read_inputs
 from wnodes_engine.documents import DocumentError
 from wnodes_engine.explain.explanation import explain
 from wnodes_engine.explain.show import as_text
@@ -18,11 +17,7 @@ from wnodes_engine.explain.show import as_text
 
 def add_arguments(parser: ArgumentParser) -> None:
     """The command's arguments."""
-    parser.add_argument("policy", metavar="POLICY", help="the policy")
-    parser.add_argument("--state", required=True, metavar="FILE", help="the farm as it stands (YAML or JSON)")
-    parser.add_argument("--request", required=True, metavar="FILE", help="what is asked (YAML or JSON)")
-    parser.add_argument("--site", metavar="FILE", help="site.yaml: images, flavours, attributes, time zone")
-    parser.add_argument("--format", choices=("text", "json"), default="text")
+    add_inputs(parser)
 
 
 def run(args: Namespace) -> int:

@@ -10,8 +10,8 @@ from typing import Final
 
 from wnodes_engine.commands.inputs import complain
 from wnodes_engine.documents import DocumentError
+from wnodes_engine.junit import Case, as_junit
 from wnodes_engine.trial.coverage import Coverage
-from wnodes_engine.trial.junit import as_junit
 from wnodes_engine.trial.running import Result, run_file
 
 PATTERN: Final = "*.test.yaml"
@@ -45,7 +45,9 @@ def _percent(text: str) -> int:
 def run(args: Namespace) -> int:
     """0 if all tests passed and cover enough; 1 if not, or if a file cannot be used."""
     results: list[Result] = []
-    coverage: dict[str, Coverage] = {}
+    coverage: dict[str, Coverage] | None = None
+    if args.coverage or args.coverage_min is not None:
+        coverage = {}
     unusable = False
     for path in _files(args.paths):
         try:
@@ -61,9 +63,9 @@ def run(args: Namespace) -> int:
     failed = sum(bool(result.differences) for result in results)
     sys.stdout.write(f"{len(results) - failed} passed, {failed} failed\n")
     enough = True
-    for covered in coverage.values():
+    for covered in (coverage or {}).values():
         enough &= _cover(covered, args.coverage, args.coverage_min)
-    if args.junit is not None and not _write(args.junit, as_junit(results)):
+    if args.junit is not None and not _write(args.junit, as_junit("wnodes-policy test", _suites(results))):
         return 1
     return 1 if failed or unusable or not enough else 0
 
@@ -99,6 +101,17 @@ def _cover(covered: Coverage, told: bool, least: int | None) -> bool:
         for gap in covered.gaps():
             sys.stdout.write(f"  {gap.file}:{gap.line}: {gap.what}\n")
     return enough
+
+
+def _suites(results: list[Result]) -> Iterator[tuple[str, list[Case]]]:
+    """A suite for each file of tests."""
+    for file in dict.fromkeys(result.file for result in results):
+        yield file, [_case(result) for result in results if result.file == file]
+
+
+def _case(result: Result) -> Case:
+    failures = tuple(f"{each.what}: expected {each.expected}, got {each.got}" for each in result.differences)
+    return Case(result.name, result.file, result.file, result.line, failures)
 
 
 def _write(file: str, text: str) -> bool:

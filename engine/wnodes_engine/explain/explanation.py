@@ -16,6 +16,7 @@ from wnodes_engine.explain.helps import helps
 from wnodes_engine.explain.near import near, read_by
 from wnodes_engine.explain.tracing import Trace, Tracer, Tried
 from wnodes_engine.language.vocabulary import RESOURCES
+from wnodes_engine.validation import schema_of
 from wnodes_engine.values import Decision, Request
 
 Came = Literal["holds", "fails", "not asked", "closed"]
@@ -93,14 +94,7 @@ class Explanation(msgspec.Struct, frozen=True):
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of an explanation, as `schemas/explanation.json` holds it."""
-    made = msgspec.json.schema(Explanation)
-    top = made["$defs"].pop("Explanation")
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": "explanation.json",
-        **msgspec.json.decode(msgspec.json.encode({**top, "$defs": made["$defs"]})),
-        "title": "Why a request gets the answer that it gets",
-    }
+    return schema_of(Explanation, "explanation", "Why a request gets the answer that it gets")
 
 
 def explain(state: State, request: Request, now: int) -> Explanation:
@@ -120,7 +114,7 @@ def explain(state: State, request: Request, now: int) -> Explanation:
         count_room(state, claim, now) if claim is not None else None,
         tuple(
             HelpRow(found.what, found.value, found.outcome.value, found.text)
-            for found in helps(state, request, amounts, now)
+            for found in helps(state, request, decision.outcome, amounts, now)
         ),
     )
 

@@ -37,12 +37,14 @@ class Help:
         return f"with at most {said} it would {then}"
 
 
-def helps(state: State, request: Request, amounts: dict[str, int], now: int) -> Iterator[Help]:
-    """For each thing of which it asks something: the most with which it would do better than now.
+def helps(
+    state: State, request: Request, outcome: Outcome, amounts: dict[str, int], now: int
+) -> Iterator[Help]:
+    """For each thing of which it asks something: the most with which it would do better than `outcome`.
 
     `amounts` are what it asks with the policy's defaults. What is found was decided with just that amount.
     """
-    rank = _RANK[decide(state, request, now).outcome]
+    rank = _RANK[outcome]
     if rank == _RANK[Outcome.START]:
         return
     for what, least in _LEAST.items():

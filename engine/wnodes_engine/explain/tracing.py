@@ -22,6 +22,11 @@ from wnodes_engine.language.parser import words
 from wnodes_engine.language.source import Span
 from wnodes_engine.values import Request
 
+_LEFT_OUT: Final = {
+    name: UNLIMITED if value == "UNLIMITED" else int(value) for name, value in DEFAULTS.items()
+}
+"""What a request asks of each amount that it leaves out and meets no default."""
+
 _HEAD_ENDS: Final = frozenset({"when", "unless", "otherwise", ":"})
 _LONGEST: Final = 80
 
@@ -198,16 +203,12 @@ class _Run:
         self.leaf: int | None = None
         self._tracer = tracer
         self._state = state
-        self._left_out = {name for name in DEFAULTS if getattr(request, name) is None}
-        amounts = {
-            name: eval(default, {"UNLIMITED": UNLIMITED})  # noqa: S307 - a table of ours
-            if getattr(request, name) is None
-            else getattr(request, name)
-            for name, default in DEFAULTS.items()
-        }
-        checked = tracer._policy.checked  # noqa: SLF001 - a part of it
+        asked = {name: getattr(request, name) for name in DEFAULTS}
+        amounts = {name: _LEFT_OUT[name] if value is None else value for name, value in asked.items()}
+        self._left_out = {name for name, value in asked.items() if value is None}
         site = {
-            local(attr.name): request.attributes.get(attr.name, attr.default) for attr in checked.attributes
+            local(attr.name): request.attributes.get(attr.name, attr.default)
+            for attr in state.policy.checked.attributes
         }
         self.env: dict[str, Any] = {
             "r": request, "s": state, **{name: getattr(request, name) for name in PLAIN}, **amounts, **site,

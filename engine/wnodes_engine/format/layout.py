@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Final
 
@@ -39,8 +40,7 @@ def lines_of(words: Sequence[Word], statement: tree.Statement | None, depth: int
     """The lines of one statement, or of what stands before its block, `depth` blocks inside."""
     margin = INDENT * depth
     yield from comments(words[0].before, margin)
-    first = Word(words[0].text, words[0].start, (), words[0].after)
-    words = [first, *words[1:]]
+    words = [replace(words[0], before=()), *words[1:]]
     joined = _joiner(words, statement)
     if all(word.is_bare for word in words[1:-1]) and _stays_whole(words):
         line = margin + joined(0, len(words))
@@ -83,15 +83,12 @@ def _end_of_line(
     """Behind which word the line ends that begins with the one at `start`."""
     best = 0
     for at in range(start + 1, end + 1):
-        if at < end and words[at - 1].after is None and not any(words[at].before):
-            if words[at].text not in ("and", "or") and words[at - 1].text != ",":
-                continue
-            ends_here = False
-        else:
-            ends_here = True
+        has_to = at == end or words[at - 1].after is not None or any(words[at].before)
+        if not (has_to or words[at].text in ("and", "or") or words[at - 1].text == ","):
+            continue
         if best and len(joined(start, at)) > room:
             return best
-        if ends_here:
+        if has_to:
             return at
         best = at
     return end
@@ -132,9 +129,7 @@ def _is_glued(words: Sequence[Word], at: int, statement: tree.Statement | None) 
     if not at:
         return True
     before, text = words[at - 1].text, words[at].text
-    if text in (",", ":", ")") or before == "(":
-        return True
-    if text == "}" or before == "{":
+    if text in (",", ":", ")", "}") or before in _OPENS:
         return True
     return before in ("+", "-") and _is_sign(words, at - 1, statement)
 

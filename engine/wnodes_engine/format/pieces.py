@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final, Protocol
 
@@ -46,10 +46,10 @@ def words_of(text: str, tokens: Iterable[Token]) -> tuple[list[Word], tuple[str,
         words.append(Word(text[start:end], start, before, after))
     # What stands on the first line before any word is no comment behind one.
     first_line, rest = gaps[0]
-    opening = _trimmed((first_line, *rest)) if first_line is not None else gaps[0][1]
+    opening = _trimmed((first_line, *rest)) if first_line is not None else rest
     if not words:
         return [], opening
-    words[0] = Word(words[0].text, words[0].start, opening, words[0].after)
+    words[0] = replace(words[0], before=opening)
     return words, gaps[-1][1]
 
 

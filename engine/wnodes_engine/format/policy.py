@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from msgspec import Struct
@@ -78,7 +78,7 @@ class _Printer:
             yield from _spaced(self._inside(inner, depth + 1))
             end = self._words[self._at]
             self._at += 1
-            yield from lines_of([Word(end.text, end.start, (), end.after)], None, depth)
+            yield from lines_of([replace(end, before=())], None, depth)
 
     def _inside(self, statements: Sequence[tree.Statement], depth: int) -> Iterator[str]:
         """What stands between the braces of a block, the comments before its end too."""

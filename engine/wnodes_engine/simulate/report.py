@@ -21,6 +21,7 @@ from typing import Any
 import msgspec
 
 from wnodes_engine.simulate.replay import Replay, Tally
+from wnodes_engine.validation import schema_of
 from wnodes_engine.values import Node
 
 
@@ -207,15 +208,7 @@ def percentile(ordered: Sequence[int], part: float) -> int:
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of a report, as `schemas/simulation.json` holds it."""
-    made = msgspec.json.schema(Report)
-    top = made["$defs"].pop("Report")
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": "simulation.json",
-        **top,
-        "title": "The report of a simulation",
-        "$defs": made["$defs"],
-    }
+    return schema_of(Report, "simulation", "The report of a simulation")
 
 
 def _share_row(path: str, account: Replay, makespan: int) -> ShareRow:

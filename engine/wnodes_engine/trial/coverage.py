@@ -46,9 +46,8 @@ class Coverage:
         self._met: set[tuple[Span, str]] = set()
         self._points = dict(self._all())
 
-    def note(self, state: State, request: Request, decision: Decision, now: int) -> None:
-        """A test has made this decision on this request."""
-        state.advance(now)
+    def note(self, state: State, request: Request, decision: Decision) -> None:
+        """A test has just made this decision on this request."""
         trace = self._tracer.trace(state, request)
         for tried in trace.tried:
             if tried.holds:

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from wnodes_engine.validation import schema_of
+
 MOST_TESTS: Final = 100_000
 """How many tests, and cases of a test, one file may have."""
 
@@ -69,11 +71,6 @@ class TestsForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of a file of tests, as `schemas/policy-test.json` holds it."""
-    made = msgspec.json.schema(TestsForm)
-    top = made["$defs"].pop("TestsForm")
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": "policy-test.json",
-        **msgspec.json.decode(msgspec.json.encode({**top, "$defs": made["$defs"]})),
-        "title": "Policy tests: requests against states, and what is expected of them",
-    }
+    return schema_of(
+        TestsForm, "policy-test", "Policy tests: requests against states, and what is expected of them"
+    )

@@ -14,9 +14,9 @@ from msgspec import UNSET
 from wnodes_engine.commands.inputs import read_policy, read_site
 from wnodes_engine.core import State, decide
 from wnodes_engine.core.policy import CompiledPolicy
-from wnodes_engine.documents import DocumentError, Positions, keys_of, read_form
+from wnodes_engine.documents import DocumentError, Positions, form_finding, read_form
 from wnodes_engine.findings import Finding
-from wnodes_engine.state_file import load_state, restore
+from wnodes_engine.state_file import load_state, restore, wire_finding
 from wnodes_engine.trial.coverage import Coverage
 from wnodes_engine.trial.form import CaseForm, ExpectForm, ReasonForm, TestForm, TestsForm
 from wnodes_engine.values import Decision, Reason, Request
@@ -52,13 +52,17 @@ class _Scene:
     known: Known
 
 
-def run_file(path: Path, coverage: dict[str, Coverage]) -> list[Result]:
-    """The results of all tests in the file, which add to what is covered. Raises DocumentError."""
+def run_file(path: Path, coverage: dict[str, Coverage] | None = None) -> list[Result]:
+    """The results of all tests in the file; what they cover is noted in `coverage`, by the policy's digest.
+
+    Raises DocumentError.
+    """
     form, positions = read_form(path, "policy-test", TestsForm)
     site = read_site(_beside(path, form.site) if form.site is not UNSET else None)
-    policy_path = _beside(path, form.policy)
-    policy = read_policy(policy_path, site)
-    covered = coverage.setdefault(policy.digest, Coverage(policy))
+    policy = read_policy(_beside(path, form.policy), site)
+    covered = None
+    if coverage is not None and (covered := coverage.get(policy.digest)) is None:
+        covered = coverage[policy.digest] = Coverage(policy)
     scenes = {
         name: _scene(_beside(path, file), policy, Known.of(site) if site else Known())
         for name, file in form.states.items()
@@ -75,7 +79,8 @@ def run_file(path: Path, coverage: dict[str, Coverage]) -> list[Result]:
         for name, asked, expect, where in _cases(test, at):
             request = _request(asked, scene, positions, where)
             decision = decide(scene.state, request, scene.now)
-            covered.note(scene.state, request, decision, scene.now)
+            if covered is not None:
+                covered.note(scene.state, request, decision)
             line = positions.of(*where).line
             results.append(Result(str(path), line, name, decision, tuple(_differences(expect, decision))))
     return results
@@ -122,12 +127,9 @@ def _request(
         form = msgspec.convert(asked, RequestForm)
         return to_request(form, "request", scene.now, scene.known)
     except msgspec.ValidationError as error:
-        message, _, path = str(error).partition(" - at ")
-        span = positions.of(*where, "request", *keys_of(path.strip("`")))
-        finding = Finding("E192", message.replace("`", "'"), span)
+        finding = form_finding(error, positions, *where, "request")
     except WireError as error:
-        span = positions.of(*where, "request", *keys_of(error.path))
-        finding = Finding("E194", error.message, span, help=error.help)
+        finding = wire_finding(error, positions, *where, "request")
     raise DocumentError([finding], {positions.path: positions.text})
 
 
