@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
 from starlette.requests import Request as Call
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from wnodes_engine import __version__, wire
 from wnodes_engine.site import Limits
 from wnodes_engine.values import Decision, Kind, Origin, Request
 
 from wnodes_daemon import answering, policy_api, views
+from wnodes_daemon.access.door import Door
+from wnodes_daemon.access.identity import Forbidden, Identity, Scope, vouched
 from wnodes_daemon.answering import KeyUsed
 from wnodes_daemon.bodies import read_body
 from wnodes_daemon.grouping import Busy
 from wnodes_daemon.live_policy import LivePolicy
 from wnodes_daemon.openapi import Operation, Parameter
-from wnodes_daemon.problems import denied, failed, invalid
+from wnodes_daemon.problems import ProblemError, denied, failed, invalid, not_theirs
 from wnodes_daemon.records import Entry, Filter, State
 from wnodes_daemon.service import Service
+from wnodes_daemon.watching import Full, Watches, events
 
+_NOT_KEPT: Final = {"cache-control": "no-store", "x-accel-buffering": "no"}
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -37,6 +41,8 @@ class Context:
     known: wire.Known
     limits: Limits
     backends: Callable[[], tuple[views.BackendView, ...]]
+    door: Door
+    watches: Watches
     log_problem: Callable[[], str] = str
     policies: LivePolicy | None = None
 
@@ -44,13 +50,13 @@ class Context:
 # ------------------------------------------------------------------ handlers
 
 
-async def submit(context: Context, call: Call) -> Response:
+async def submit(context: Context, call: Call, who: Identity) -> Response:
     """Take in one request, or a list of them."""
-    forms = await _forms(context, call)
+    forms = await _forms(context, call, who)
     single = isinstance(forms, wire.RequestForm)
-    requests = _requests(context, forms)
+    requests = _requests(context, forms, who)
     try:
-        entries = await context.service.submit(requests, _repeatable(call, forms))
+        entries = await context.service.submit(requests, _repeatable(call, forms, who))
     except Busy:
         raise failed(429, "the queue is full: ask again later") from None
     except KeyUsed:
@@ -65,52 +71,70 @@ async def submit(context: Context, call: Call) -> Response:
     return _answer(item.request, 201, {"location": f"/v1/requests/{entries[0].id}"})
 
 
-async def show(context: Context, call: Call) -> Response:
+async def show(context: Context, call: Call, who: Identity) -> Response:
     """One request: its state, its decision (for a waiting one, why it waits now), and its attempts."""
     id_ = _id(call)
     entry = await context.service.show(id_)
-    if entry is None:
-        raise failed(404, f"there is no request {id_}")
-    service = context.service
-    attempts, orders = await service.attempts(id_), await service.orders_of(id_)
-    return _answer(views.request_view(entry, attempts, orders, await service.estimate(id_)))
+    if entry is None or not who.may_touch(entry):
+        raise _none(id_)
+    return _answer(await _whole(context.service, entry))
 
 
-async def listing(context: Context, call: Call) -> Response:
-    """Requests, oldest first, by any of the filters; follow `next` until it is null."""
-    which = _filter(call.query_params, context.limits.page)
+async def watch(context: Context, call: Call, who: Identity) -> Response:
+    """One request as it is, and each time it has changed, as server-sent events, until it is over."""
+    id_, service = _id(call), context.service
+    entry = await service.show(id_)
+    if entry is None or not who.may_touch(entry):
+        raise _none(id_)
+
+    async def look(id_: int) -> views.RequestView | None:
+        entry = await service.show(id_)
+        return await _whole(service, entry) if entry is not None else None
+
+    stream = events(context.watches, id_, look)
+    try:
+        first = await anext(stream)
+    except Full:
+        raise failed(429, "too many watch at one time: ask again later") from None
+    return StreamingResponse(_from(first, stream), media_type="text/event-stream", headers=_NOT_KEPT)
+
+
+async def listing(context: Context, call: Call, who: Identity) -> Response:
+    """Requests that you may see, oldest first, by any of the filters; follow `next` until it is null."""
+    which = _filter(call.query_params, context.limits.page, who)
     entries = await context.service.page(which)
     following = str(entries[-1].id) if len(entries) == which.limit else None
     return _answer(views.PageView(tuple(views.request_view(entry) for entry in entries), following))
 
 
-async def cancel(context: Context, call: Call) -> Response:
+async def cancel(context: Context, call: Call, who: Identity) -> Response:
     """Take a request back: a waiting one at once, one that runs as soon as the batch system has ended it."""
-    id_ = _id(call)
-    entry = await context.service.cancel(id_)
+    id_, service = _id(call), context.service
+    known = service.entries.get(id_) or await service.show(id_)
+    if known is None or not who.may_touch(known):
+        raise _none(id_)
+    entry = await service.cancel(id_)
     if entry is None:
-        over = await context.service.show(id_)
-        if over is None:
-            raise failed(404, f"there is no request {id_}")
+        over = await service.show(id_) or known
         raise failed(409, f"request {id_} is {over.state} already")
     return _answer(views.request_view(entry), 202 if entry.cancelling else 200)
 
 
-async def decide(context: Context, call: Call) -> Response:
+async def decide(context: Context, call: Call, who: Identity) -> Response:
     """What would become of one request, or of each of a list, if it came in now. Nothing changes."""
-    forms = await _forms(context, call)
-    decisions = tuple(context.service.decide(request) for request in _requests(context, forms))
+    forms = await _forms(context, call, who)
+    decisions = tuple(context.service.decide(request) for request in _requests(context, forms, who))
     if isinstance(forms, wire.RequestForm):
         return _answer(decisions[0])
     return _answer(views.DecisionsView(decisions))
 
 
-async def shares(context: Context, _: Call) -> Response:
+async def shares(context: Context, _: Call, __: Identity) -> Response:
     """Every share: what it was promised, what it holds, and what it could still take."""
     return _answer(views.SharesView(context.service.shares()))
 
 
-async def nodes(context: Context, _: Call) -> Response:
+async def nodes(context: Context, _: Call, __: Identity) -> Response:
     """Every node, and what our allocations hold of it."""
     service = context.service
     used = {name: [0, 0, 0] for name in service.nodes}
@@ -141,7 +165,7 @@ async def nodes(context: Context, _: Call) -> Response:
     )
 
 
-async def health(context: Context, _: Call) -> Response:
+async def health(context: Context, _: Call, __: Identity) -> Response:
     """Whether the daemon, its store, its decision log and its backends are well."""
     service, backends, log_error = context.service, context.backends(), context.log_problem()
     well = not service.broken and not log_error and all(backend.answering for backend in backends)
@@ -166,37 +190,59 @@ async def health(context: Context, _: Call) -> Response:
 # ------------------------------------------------------------------- reading
 
 
-def _repeatable(call: Call, forms: object) -> answering.Call | None:
+async def _whole(service: Service, entry: Entry) -> views.RequestView:
+    """A request with all that is known of it."""
+    attempts, orders = await service.attempts(entry.id), await service.orders_of(entry.id)
+    return views.request_view(entry, attempts, orders, await service.estimate(entry.id))
+
+
+async def _from(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for piece in rest:
+        yield piece
+
+
+def _none(id_: int) -> ProblemError:
+    """Whether there is none, or it is somebody else's, is nobody else's business."""
+    return failed(404, f"there is no request {id_} of yours")
+
+
+def _repeatable(call: Call, forms: object, who: Identity) -> answering.Call | None:
     """The call under its key, if it has one."""
     if (key := call.headers.get("idempotency-key")) is None:
         return None
     try:
-        return answering.call_of("", key, _encode(forms))
+        return answering.call_of(f"{who.by} {who.user}", key, _encode(forms))
     except ValueError as error:
         raise failed(400, f"Idempotency-Key: {error}") from None
 
 
-async def _forms(context: Context, call: Call) -> wire.RequestForm | list[wire.RequestForm]:
+async def _forms(context: Context, call: Call, who: Identity) -> wire.RequestForm | list[wire.RequestForm]:
     try:
         forms = wire.decode(await read_body(call, context.limits.body))
     except wire.WireError as error:
         raise invalid(error) from None
     if isinstance(forms, list) and len(forms) > context.limits.batch:
         raise failed(413, f"a list holds at most {context.limits.batch} requests here: split it")
+    context.door.count(who, len(forms) if isinstance(forms, list) else 1)
     return forms
 
 
-def _requests(context: Context, forms: wire.RequestForm | list[wire.RequestForm]) -> list[Request]:
+def _requests(
+    context: Context, forms: wire.RequestForm | list[wire.RequestForm], who: Identity
+) -> list[Request]:
     """The requests as the engine knows them; their ids and times of submission are the service's to give."""
     now = context.service.now()
     if isinstance(forms, wire.RequestForm):
-        return [_request(forms, now, context.known, "$")]
-    return [_request(form, now, context.known, f"$[{at}]") for at, form in enumerate(forms)]
+        return [_request(forms, now, context.known, who, "$")]
+    return [_request(form, now, context.known, who, f"$[{at}]") for at, form in enumerate(forms)]
 
 
-def _request(form: wire.RequestForm, now: int, known: wire.Known, path: str) -> Request:
+def _request(form: wire.RequestForm, now: int, known: wire.Known, who: Identity, path: str) -> Request:
     try:
-        return wire.to_request(form, "", now, known)
+        return wire.to_request(vouched(form, who, known), "", now, known)
+    except Forbidden as forbidden:
+        raise not_theirs(forbidden.error.within(path)) from None
     except wire.WireError as error:
         raise invalid(error.within(path)) from None
 
@@ -233,7 +279,7 @@ class _Query(msgspec.Struct, forbid_unknown_fields=True):
     limit: int = 100
 
 
-def _filter(given: Mapping[str, str], most: int) -> Filter:
+def _filter(given: Mapping[str, str], most: int, who: Identity) -> Filter:
     """The filter that the parameters ask for; ProblemError with the parameter's name."""
     asked: dict[str, Any] = dict(given)
     if "state" in asked:
@@ -257,6 +303,7 @@ def _filter(given: Mapping[str, str], most: int) -> Filter:
         origin=query.origin,
         after=query.cursor,
         limit=min(query.limit, most),
+        visible=who.sees,
     )
 
 
@@ -311,6 +358,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         answers={201: views.RequestView, 200: views.ItemsView},
         problems=(*_WRITE, 403, 409),
         parameters=(_KEY,),
+        scope=Scope.CREATE,
     ),
     Operation(
         "GET",
@@ -329,12 +377,22 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         parameters=(_ONE,),
     ),
     Operation(
+        "GET",
+        "/v1/requests/{id}/events",
+        watch,
+        answers={200: views.RequestView},
+        problems=(404, 503),
+        parameters=(_ONE,),
+        media="text/event-stream",
+    ),
+    Operation(
         "DELETE",
         "/v1/requests/{id}",
         cancel,
         answers={200: views.RequestView, 202: views.RequestView},
         problems=(404, 409, 429, 503),
         parameters=(_ONE,),
+        scope=Scope.CANCEL,
     ),
     Operation(
         "POST",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
 from typing import Final
 
 import msgspec
@@ -47,21 +46,23 @@ def application(context: Context) -> ASGIApp:
 
 
 def _route(context: Context, path: str, operations: list[Operation]) -> Route:
-    handlers = {operation.method: operation.handler for operation in operations}
-    if "GET" in handlers:
-        handlers["HEAD"] = handlers["GET"]
+    by_method = {operation.method: operation for operation in operations}
+    if "GET" in by_method:
+        by_method["HEAD"] = by_method["GET"]
 
     async def endpoint(call: Call) -> Response:
-        return await _answered(context, call, handlers[call.method])
+        return await _answered(context, call, by_method[call.method])
 
-    return Route(path, endpoint, methods=list(handlers))
+    return Route(path, endpoint, methods=list(by_method))
 
 
-async def _answered(
-    context: Context, call: Call, handler: Callable[[Context, Call], Awaitable[Response]]
-) -> Response:
+async def _answered(context: Context, call: Call, operation: Operation) -> Response:
     try:
-        return await handler(context, call)
+        if operation.scope is None:
+            return await operation.handler(context, call)
+        who = await context.door.identity(call)
+        context.door.let_in(who, operation.scope, operation.right)
+        return await operation.handler(context, call, who)
     except ProblemError as error:
         return respond(error.problem, error.headers)
     except StoreUnavailable as error:

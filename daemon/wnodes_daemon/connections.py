@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import resource
+import socket
+from contextlib import suppress
 from typing import Final
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from wnodes_daemon.access.door import PEER
+from wnodes_daemon.access.peers import uid_of
 
 _SILENCE: Final = 20.0
 _CALLS_EACH: Final = 4
@@ -34,6 +39,10 @@ def bounded(most: int, silence: float = _SILENCE) -> type[H11Protocol]:
     class Bounded(H11Protocol):
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
+            connection = transport.get_extra_info("socket")
+            if connection is not None and connection.family == socket.AF_UNIX:
+                with suppress(OSError):  # then nobody is known there
+                    self.app_state = {**self.app_state, PEER: uid_of(connection)}
             if len(self.connections) > most:
                 transport.write(_FULL)
                 transport.close()

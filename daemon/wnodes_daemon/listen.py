@@ -1,17 +1,22 @@
-"""Where the daemon listens: a UNIX socket for local users, or a loopback port."""
+"""Where the daemon listens: a UNIX socket for local users, a port for bearers of tokens, or both."""
 
 from __future__ import annotations
 
 import ipaddress
 import os
 import socket
+import ssl
 import stat
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from wnodes_engine.site import Daemon
 
-_MODE: Final = 0o660
+_MODE: Final = 0o666
+"""Anybody of this machine may knock: the kernel says who it is, and the site what they may do."""
+
 _LONGEST_PATH: Final = 107  # what the kernel has room for
 
 
@@ -19,19 +24,40 @@ class ListenError(Exception):
     """There is no listening there; the message says why, and how to mend it."""
 
 
-def bind(daemon: Daemon) -> tuple[socket.socket, str]:
-    """A bound socket, not yet listening, and its address as clients write it. Raises ListenError."""
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A bound socket, not yet listening, and its address as clients write it.
+
+    `tls` has the certificate and the key, where that is spoken.
+    """
+
+    bound: socket.socket
+    address: str
+    tls: tuple[Path, Path] | None = None
+
+
+def bind(daemon: Daemon) -> tuple[Endpoint, ...]:
+    """All that the site says, the one that other machines may reach last. Raises ListenError."""
+    endpoints = []
     if daemon.socket is not None:
-        return _bind_unix(daemon.socket), f"unix:{daemon.socket}"
-    return _bind_loopback(daemon.host, daemon.port)
+        endpoints.append(Endpoint(_bind_unix(daemon.socket), f"unix:{daemon.socket}"))
+    if daemon.port is not None:
+        try:
+            endpoints.append(_bind_port(daemon, daemon.port))
+        except ListenError:
+            unbind(endpoints)
+            raise
+    return tuple(endpoints)
 
 
-def unbind(bound: socket.socket) -> None:
-    """Close a socket, and remove its file if it has one."""
-    path = bound.getsockname() if bound.family == socket.AF_UNIX else ""
-    bound.close()
-    if path:
-        Path(path).unlink(missing_ok=True)
+def unbind(endpoints: Iterable[Endpoint]) -> None:
+    """Close sockets, and remove their files."""
+    for endpoint in endpoints:
+        bound = endpoint.bound
+        path = bound.getsockname() if bound.family == socket.AF_UNIX else ""
+        bound.close()
+        if path:
+            Path(path).unlink(missing_ok=True)
 
 
 def _bind_unix(path: Path) -> socket.socket:
@@ -66,15 +92,18 @@ def _remove_stale(path: Path) -> None:
     raise ListenError(f"cannot listen on {path}: another process does")
 
 
-def _bind_loopback(host: str, port: int) -> tuple[socket.socket, str]:
+def _bind_port(daemon: Daemon, port: int) -> Endpoint:
+    host, tls = daemon.host, None
     try:
         address = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
     except ValueError:
         raise ListenError(f"daemon.listen.host: {host} is not an address: write 127.0.0.1") from None
-    if not address.is_loopback:
+    if daemon.certificate is not None and daemon.key is not None:
+        tls = _checked(daemon.certificate, daemon.key)
+    elif not address.is_loopback:
         raise ListenError(
-            f"daemon.listen.host: {host} can be reached from other machines, and requests would be believed "
-            "whatever they say of their user: listen on 127.0.0.1 or on a UNIX socket"
+            f"daemon.listen.host: {host} can be reached from other machines, and tokens would go there for "
+            "all to read: add `certificate` and `key`, or listen on 127.0.0.1 or on a UNIX socket"
         )
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
     bound = socket.socket(family, socket.SOCK_STREAM)
@@ -85,4 +114,18 @@ def _bind_loopback(host: str, port: int) -> tuple[socket.socket, str]:
         bound.close()
         raise ListenError(f"cannot listen on {host} port {port}: {error.strerror}") from None
     shown = f"[{address}]" if address.version == 6 else str(address)
-    return bound, f"http://{shown}:{bound.getsockname()[1]}"
+    if address.is_unspecified:
+        shown = socket.getfqdn()
+    return Endpoint(bound, f"{'https' if tls else 'http'}://{shown}:{bound.getsockname()[1]}", tls)
+
+
+def _checked(certificate: Path, key: Path) -> tuple[Path, Path]:
+    """The pair, if it can be used, and nobody else can read the key. Raises ListenError."""
+    try:
+        others = key.stat().st_mode & 0o077
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError) as error:
+        raise ListenError(f"daemon.listen.certificate: {certificate} with {key}: {error}") from None
+    if others:
+        raise ListenError(f"daemon.listen.key: others can read {key}: run chmod 600 {key}")
+    return certificate, key

@@ -1,8 +1,4 @@
-"""wnodesd: reads the site, takes up where it left off, serves the API and runs the loop until it is ended.
-
-Who asks (user, group, origin, roles) is believed as the body has it. That is right only because nobody but
-local processes reach the socket, and its mode and group say which.
-"""
+"""wnodesd: reads the site, takes up where it left off, serves the API and runs the loop until it is ended."""
 
 from __future__ import annotations
 
@@ -10,7 +6,6 @@ import asyncio
 import logging
 import os
 import signal
-import socket
 import sys
 import time
 from argparse import ArgumentParser
@@ -30,6 +25,7 @@ from wnodes_engine.site import Site, load_site
 from wnodes_engine.wire import Known
 
 from wnodes_daemon import listen, logs
+from wnodes_daemon.access.door import Door
 from wnodes_daemon.api import Context
 from wnodes_daemon.application import application
 from wnodes_daemon.connections import most_connections
@@ -37,6 +33,7 @@ from wnodes_daemon.database import is_url
 from wnodes_daemon.decision_log import DecisionLog, DecisionLogError
 from wnodes_daemon.grouping import Busy
 from wnodes_daemon.leading import Leader, Lease
+from wnodes_daemon.listen import Endpoint
 from wnodes_daemon.live_policy import LivePolicy, PolicyRefused, at_start, from_files
 from wnodes_daemon.loop import Line, Loop
 from wnodes_daemon.natives import natives_in
@@ -48,6 +45,7 @@ from wnodes_daemon.standing_by import standing_by
 from wnodes_daemon.steady import SteadyClock
 from wnodes_daemon.store import Store, StoreError, StoreUnavailable
 from wnodes_daemon.views import BackendView
+from wnodes_daemon.watching import Watches
 
 _log: Final = logging.getLogger(__name__)
 _LONGEST_PAUSE: Final = 30.0
@@ -70,9 +68,13 @@ class Parts:
     policy: CompiledPolicy
     backends: Mapping[str, BatchBackend]
     store: Store
-    bound: socket.socket
-    address: str
+    endpoints: tuple[Endpoint, ...]
     decisions: DecisionLog | None
+
+    @property
+    def address(self) -> str:
+        """Where others reach it: from other machines, if they may."""
+        return self.endpoints[-1].address
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -109,19 +111,19 @@ def assemble(site: Site) -> Parts:
     backends = load_backends(site)
     check_routes(policy, backends)
     check_actions(policy, backends)
-    bound, address = listen.bind(site.daemon)
+    endpoints = listen.bind(site.daemon)
     try:
         store = Store(site.daemon.store)
     except StoreError:
-        listen.unbind(bound)
+        listen.unbind(endpoints)
         raise
     try:
         decisions = DecisionLog(site.daemon.decisions) if site.daemon.decisions is not None else None
     except DecisionLogError:
         store.close()
-        listen.unbind(bound)
+        listen.unbind(endpoints)
         raise
-    return Parts(site, policy, backends, store, bound, address, decisions)
+    return Parts(site, policy, backends, store, endpoints, decisions)
 
 
 def load_policy(site: Site) -> CompiledPolicy:
@@ -177,7 +179,9 @@ class _Running:
         self._doors = Doors()
         self._serving: asyncio.Task[None] | None = None
         self._stop = asyncio.Event()
-        self._server: Server | None = None
+        self._servers: list[Server] = []
+        self._door = Door(parts.site.daemon.access)
+        self._watches = Watches(parts.site.daemon.limits.connections // 2)
         self._reloads: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -191,10 +195,11 @@ class _Running:
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if not serving.done():
             _log.info("ending")
-            if self._server is None:
+            self._watches.end()
+            if not self._servers:
                 serving.cancel()
-            else:
-                self._server.should_exit = True  # it answers the calls that are under way
+            for server_ in self._servers:
+                server_.should_exit = True  # it answers the calls that are under way
         stopping.cancel()
         with suppress(asyncio.CancelledError):
             await serving
@@ -215,16 +220,15 @@ class _Running:
                 await asyncio.to_thread(self._lease.give_back)
             for line in self._lines.values():
                 await line.backend.close()
-            listen.unbind(self._parts.bound)
+            listen.unbind(self._parts.endpoints)
             if self._parts.decisions is not None:
                 await asyncio.to_thread(self._parts.decisions.close)
             _log.info("ended")
 
     async def _stand_by(self, lease: Lease) -> bool:
         """Serve what can be read until this daemon leads; False if it was told to end before."""
-        limits = self._site.daemon.limits
         reader = cast("Service", Reader(self._parts.store))
-        context = Context(reader, self._known, limits, self._backend_views, self._log_problem)
+        context = self._context(reader)
         self._doors.application = standing_by(application(context), lambda: self._leader)
         serving, told = self._open(), ""
         while not serving.done():
@@ -261,11 +265,17 @@ class _Running:
     def _open(self) -> asyncio.Task[None]:
         """Serve, if that has not begun yet."""
         if self._serving is None:
-            most = most_connections(self._site.daemon.limits.connections)
-            self._server = server(self._doors, most)
-            # A copy, which the server closes: ours keeps the address until all is written.
-            self._serving = asyncio.create_task(self._server.serve(sockets=[self._parts.bound.dup()]))
+            endpoints = self._parts.endpoints
+            most = most_connections(self._site.daemon.limits.connections) // len(endpoints)
+            self._servers = [server(self._doors, most, endpoint.tls) for endpoint in endpoints]
+            self._serving = asyncio.create_task(self._listen())
         return self._serving
+
+    async def _listen(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for server_, endpoint in zip(self._servers, self._parts.endpoints, strict=True):
+                # A copy, which the server closes: ours keeps the address until all is written.
+                tasks.create_task(server_.serve(sockets=[endpoint.bound.dup()]))
 
     async def _work(self, looks: Mapping[str, Snapshot]) -> None:
         parts, daemon = self._parts, self._site.daemon
@@ -280,12 +290,11 @@ class _Running:
             log=Log(decisions) if decisions is not None else None,
             log_questions=daemon.decisions is not None and daemon.decisions.questions,
             clock=SteadyClock(),
+            tell=self._watches.tell,
         )
         work = Loop(service, self._lines, tick=daemon.tick, settle=daemon.settle)
         policies = LivePolicy(self._site, service, self._check)
-        context = Context(
-            service, self._known, daemon.limits, self._backend_views, self._log_problem, policies
-        )
+        context = self._context(service, policies)
         try:
             await service.recover(
                 lambda ours: {
@@ -298,7 +307,7 @@ class _Running:
             _log.info(
                 "serving",
                 extra={
-                    "on": parts.address,
+                    "on": [endpoint.address for endpoint in parts.endpoints],
                     "policy": policy.checked.name,
                     "digest": policy.digest,
                     "waiting": len(service.state.waiting),
@@ -309,7 +318,6 @@ class _Running:
                 _log.error("work of ours is at a backend that the site has no more", extra={"backend": name})
             for target in machine_targets(policy):
                 _log.warning("machines win their cores, but nothing boots them", extra={"executor": target})
-            _log.warning("whoever reaches the socket is believed: requests say themselves whose they are")
             async with asyncio.TaskGroup() as tasks:
                 working = tasks.create_task(work.run())
                 watching = tasks.create_task(policies.watch())
@@ -323,6 +331,18 @@ class _Running:
         finally:
             await work.close()
             await service.close()
+
+    def _context(self, service: Service, policies: LivePolicy | None = None) -> Context:
+        return Context(
+            service=service,
+            known=self._known,
+            limits=self._site.daemon.limits,
+            backends=self._backend_views,
+            door=self._door,
+            watches=self._watches,
+            log_problem=self._log_problem,
+            policies=policies,
+        )
 
     async def _first_look(self) -> dict[str, Snapshot]:
         """What all backends show: without it nothing can be decided, so this is waited for."""
@@ -367,6 +387,11 @@ class _Running:
 
     async def _reload(self, policies: LivePolicy) -> None:
         """Take up the policy as it is now, if it is sound; else the old one goes on, which was told."""
+        for server_ in self._servers:
+            try:
+                server_.renew()
+            except OSError as error:  # ssl.SSLError is one
+                _log.error("the new certificate is not taken", extra={"error": str(error)})
         with suppress(PolicyRefused, StoreUnavailable, Busy):
             await policies.reload()
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from starlette.responses import Response
 from wnodes_engine import __version__
+from wnodes_engine.access import Right
 
+from wnodes_daemon.access.identity import Scope
 from wnodes_daemon.problems import TITLES
 from wnodes_daemon.views import Problem
 
@@ -25,7 +27,10 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One call: its handler's docstring is its description; several types mean any of them."""
+    """One call: its handler's docstring is its description; several types mean any of them.
+
+    It is for whoever has the `right`, and for tokens with the `scope`; None for both is for anybody.
+    """
 
     method: str
     path: str
@@ -34,6 +39,16 @@ class Operation:
     body: tuple[Any, ...] = ()
     problems: tuple[int, ...] = ()
     parameters: tuple[Parameter, ...] = field(default=())
+    scope: Scope | None = Scope.READ
+    right: Right = Right.USER
+    media: str = "application/json"
+
+
+_SCHEMES: Final = {
+    "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "WLCG or SciTokens JWT"},
+    "keystone": {"type": "apiKey", "in": "header", "name": "X-Auth-Token"},
+}
+"""How it is told who calls; on the UNIX socket the kernel does."""
 
 
 def document(operations: Iterable[Operation]) -> dict[str, Any]:
@@ -54,12 +69,17 @@ def document(operations: Iterable[Operation]) -> dict[str, Any]:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "paths": paths,
-        "components": {"schemas": components},
+        "components": {"schemas": components, "securitySchemes": _SCHEMES},
+        "security": [{}, *({name: []} for name in _SCHEMES)],
     }
 
 
 def _types(operation: Operation) -> list[Any]:
     return [*operation.body, *(type_ for types in operation.answers.values() for type_ in _tuple(types))]
+
+
+def _problems(operation: Operation) -> set[int]:
+    return {*operation.problems, 429, 500} | ({401, 403, 503} if operation.scope is not None else set())
 
 
 def _tuple(types: Any) -> tuple[Any, ...]:
@@ -71,14 +91,18 @@ def _described(operation: Operation, schema_of: Mapping[Any, Any]) -> dict[str, 
         "operationId": operation.handler.__name__,
         "summary": operation.handler.__doc__,
         "responses": {
-            str(status): _content("As asked", [schema_of[type_] for type_ in _tuple(types)])
+            str(status): _content("As asked", [schema_of[type_] for type_ in _tuple(types)], operation.media)
             for status, types in operation.answers.items()
         }
         | {
             str(status): _content(TITLES[status][1], [schema_of[Problem]], "application/problem+json")
-            for status in sorted({*operation.problems, 429, 500})
+            for status in sorted(_problems(operation))
         },
     }
+    if operation.scope is None:
+        described["security"] = []
+    elif operation.right is not Right.USER:
+        described["description"] = f"For {operation.right}s."
     if operation.parameters:
         described["parameters"] = [
             {

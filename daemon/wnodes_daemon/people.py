@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
-import grp
 import os
 import sys
 from argparse import ArgumentParser, Namespace
@@ -22,12 +20,12 @@ from wnodes_engine.site import load_site
 from wnodes_engine.wire import RequestForm, WireError, convert
 
 from wnodes_daemon import farms, shown
-from wnodes_daemon.client import DEFAULT, ApiError, Client, Unreachable
+from wnodes_daemon.client import DEFAULT, ApiError, Caller, Client, Unreachable, found_caller
 from wnodes_daemon.records import LIVE, State
 from wnodes_daemon.views import DriverView
 
 _SIZES: Final = ("cores", "memory", "gpus", "disk", "volumes", "count", "at_least", "walltime")
-_NAMES: Final = ("project", "queue", "account", "flavour", "image", "name")
+_NAMES: Final = ("user", "group", "project", "queue", "account", "flavour", "image", "name")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,7 +37,8 @@ def _asked(args: Namespace) -> int:
     if "alone" in args:
         return int(args.alone(args))
     try:
-        with Client(args.daemon) as client:
+        caller = Caller() if args.daemon.startswith("unix:") else found_caller(os.environ)
+        with Client(args.daemon, caller=caller) as client:
             status: int = args.run(client, args)
             return status
     except ApiError as error:
@@ -71,7 +70,7 @@ def _parser() -> ArgumentParser:
         "--daemon",
         metavar="ADDRESS",
         default=os.environ.get("WNODES_DAEMON", DEFAULT),
-        help="unix:/path/of/wnodesd.sock or http://127.0.0.1:8642; else $WNODES_DAEMON, else the system's",
+        help="unix:/path/of/wnodesd.sock or https://host:8642; else $WNODES_DAEMON, else the system's",
     )
     common.add_argument("--json", action="store_true", help="print JSON, for programs")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
@@ -83,7 +82,7 @@ def _parser() -> ArgumentParser:
 
     request = command("request", "ask for a job, a job inside a VM, a VM, or a pool of VMs", _request)
     request.add_argument("kind", choices=("job", "vmjob", "vm", "pool"))
-    for name in (*_SIZES, *_NAMES, "origin", "user", "group"):
+    for name in (*_SIZES, *_NAMES, "origin"):
         request.add_argument(f"--{name.replace('_', '-')}")
     for name in ("role", "tag"):
         request.add_argument(f"--{name}", action="append", default=[], help="may be given several times")
@@ -98,6 +97,7 @@ def _parser() -> ArgumentParser:
     listing.add_argument("--most", type=int, default=100, help="how many at most; 0 for all (default: 100)")
 
     command("show", "one request, and what became of it", _show).add_argument("id")
+    command("watch", "one request as it becomes, until it is over", _watch).add_argument("id")
     command("why", "why a request waits, or was denied", _why).add_argument("id")
     command("cancel", "take requests back", _cancel).add_argument("ids", nargs="+", metavar="id")
     shares = command("shares", "what every share was promised, and what it holds", _shares)
@@ -153,6 +153,17 @@ def _show(client: Client, args: Namespace) -> int:
     view = client.show(args.id)
     _print(args, view, shown.request(view))
     return 0
+
+
+def _watch(client: Client, args: Namespace) -> int:
+    state: State | None = None
+    for view in client.watch(args.id):
+        state = view.state
+        _print(args, view, shown.moment(view))
+        sys.stdout.flush()
+    if state in LIVE:
+        sys.stderr.write("wnodes: the daemon has ended the watch: ask again\n")
+    return int(state is not State.DONE)
 
 
 def _why(client: Client, args: Namespace) -> int:
@@ -225,12 +236,10 @@ def _doctor(args: Namespace) -> int:
 
 
 def _form(args: Namespace) -> RequestForm:
-    """The request that the options ask for; who asks is who runs the command, unless told otherwise."""
+    """The request that the options ask for; whose it is is the daemon's to know, unless told otherwise."""
     asked: dict[str, Any] = {
         "kind": args.kind,
         "origin": args.origin or ("cloud" if args.kind in {"vm", "pool"} else "local"),
-        "user": _own_user() if args.user is None else args.user,
-        "group": _own_group() if args.group is None else args.group,
         "roles": args.role,
         "tags": args.tag,
         "attributes": dict(_attribute(text) for text in args.attribute),
@@ -238,20 +247,6 @@ def _form(args: Namespace) -> RequestForm:
     asked |= {name: value for name in _NAMES if (value := getattr(args, name)) is not None}
     asked |= {name: _number(value) for name in _SIZES if (value := getattr(args, name)) is not None}
     return convert(asked)
-
-
-def _own_user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        raise ValueError(f"the user {os.getuid()} has no name here: add --user NAME") from None
-
-
-def _own_group() -> str:
-    try:
-        return grp.getgrgid(os.getgid()).gr_name
-    except KeyError:
-        raise ValueError(f"the group {os.getgid()} has no name here: add --group NAME") from None
 
 
 def _attribute(text: str) -> tuple[str, str | int | bool]:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from starlette.requests import Request as Call
 from starlette.responses import Response
+from wnodes_engine.access import Right
 
 from wnodes_daemon import views
+from wnodes_daemon.access.identity import Identity, Scope
 from wnodes_daemon.bodies import read_body
 from wnodes_daemon.live_policy import LivePolicy, PolicyRefused
 from wnodes_daemon.openapi import Operation
@@ -25,13 +27,13 @@ _SHOWN: Final = 1000
 _read: Final = msgspec.json.Decoder(views.PolicyForm).decode
 
 
-async def show(context: Context, _: Call) -> Response:
+async def show(context: Context, _: Call, __: Identity) -> Response:
     """The policy in force, and whether its files say something that cannot be taken."""
     policies = _policies(context)
     return _answer(_view(await policies.in_force(), policies.problem))
 
 
-async def reload(context: Context, _: Call) -> Response:
+async def reload(context: Context, _: Call, __: Identity) -> Response:
     """Take the policy as its files are now, if it is sound; else the old one goes on, and 409 says why."""
     policies = _policies(context)
     try:
@@ -40,7 +42,7 @@ async def reload(context: Context, _: Call) -> Response:
         raise _refused(error) from None
 
 
-async def roll_back(context: Context, _: Call) -> Response:
+async def roll_back(context: Context, _: Call, __: Identity) -> Response:
     """Take the policy that was in force before; again, and it is the one before that."""
     policies = _policies(context)
     try:
@@ -49,7 +51,7 @@ async def roll_back(context: Context, _: Call) -> Response:
         raise _refused(error) from None
 
 
-async def dry_run(context: Context, call: Call) -> Response:
+async def dry_run(context: Context, call: Call, _: Identity) -> Response:
     """What would change for what waits and runs now under another policy. Nothing changes."""
     try:
         form = _read(await read_body(call, context.limits.body))
@@ -105,9 +107,23 @@ def _answer(body: object) -> Response:
 
 OPERATIONS: Final = (
     Operation("GET", "/v1/policy", show, answers={200: views.PolicyView}, problems=(503,)),
-    Operation("POST", "/v1/policy/reload", reload, answers={200: views.PolicyView}, problems=(409, 429, 503)),
     Operation(
-        "POST", "/v1/policy/rollback", roll_back, answers={200: views.PolicyView}, problems=(409, 429, 503)
+        "POST",
+        "/v1/policy/reload",
+        reload,
+        answers={200: views.PolicyView},
+        problems=(409, 429, 503),
+        scope=Scope.MODIFY,
+        right=Right.ADMIN,
+    ),
+    Operation(
+        "POST",
+        "/v1/policy/rollback",
+        roll_back,
+        answers={200: views.PolicyView},
+        problems=(409, 429, 503),
+        scope=Scope.MODIFY,
+        right=Right.ADMIN,
     ),
     Operation(
         "POST",
@@ -116,6 +132,7 @@ OPERATIONS: Final = (
         body=(views.PolicyForm,),
         answers={200: views.DryRunView},
         problems=(400, 408, 409, 413, 415, 503),
+        right=Right.OPERATOR,
     ),
 )
 """What is served of it."""

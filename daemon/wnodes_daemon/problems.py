@@ -14,6 +14,7 @@ from wnodes_daemon.views import FieldError, Problem
 
 TITLES: Final = {
     400: ("invalid", "The call is not of the right form"),
+    401: ("unknown", "It is not known who calls"),
     403: ("denied", "The policy denies this request"),
     404: ("not-found", "There is nothing here by that name"),
     405: ("method", "This cannot be done here"),
@@ -50,10 +51,24 @@ def failed(status: int, detail: str, headers: Mapping[str, str] | None = None) -
     return ProblemError(problem(status, detail), headers)
 
 
+def forbidden(detail: str, errors: tuple[FieldError, ...] = ()) -> ProblemError:
+    """The error for what is not theirs who call: the daemon's word, not the policy's."""
+    title = "This is not yours to do"
+    return ProblemError(Problem("urn:wnodes:problem:forbidden", title, 403, detail, errors))
+
+
 def invalid(error: WireError) -> ProblemError:
     """The error for a body or parameter that is not of the right form."""
-    field = FieldError(error.path, error.message, error.help)
-    return ProblemError(problem(400, f"{error.path}: {error.message}", (field,)))
+    return ProblemError(problem(400, str(error), (_field(error),)))
+
+
+def not_theirs(error: WireError) -> ProblemError:
+    """The error for a field that is not for whoever calls to fill in so."""
+    return forbidden(str(error), (_field(error),))
+
+
+def _field(error: WireError) -> FieldError:
+    return FieldError(error.path, error.message, error.help)
 
 
 def denied(decision: Decision) -> Problem:

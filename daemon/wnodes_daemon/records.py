@@ -283,8 +283,18 @@ Change = (
 )
 
 
+class Visible(msgspec.Struct, frozen=True):
+    """Which requests somebody sees: those of this user, and all of these shares and below."""
+
+    user: str
+    shares: tuple[str, ...] = ()
+
+
 class Filter(msgspec.Struct, frozen=True):
-    """Which requests to list. `share` takes everything below it; `after` is the id to go on from."""
+    """Which requests to list. `share` takes everything below it; `after` is the id to go on from.
+
+    `visible` is what whoever asks may see; None is all.
+    """
 
     states: tuple[State, ...] = ()
     share: str | None = None
@@ -294,3 +304,4 @@ class Filter(msgspec.Struct, frozen=True):
     origin: str | None = None
     after: int = 0
     limit: int = 100
+    visible: Visible | None = None

@@ -69,8 +69,12 @@ class Service(Reader):
         log: Log | None = None,
         log_questions: bool = False,
         clock: Callable[[], float] = time.time,
+        tell: Callable[[Changes], None] = lambda _: None,
     ) -> None:
-        """`log` is where everything that is done to the state is recorded, from `recover` on."""
+        """`log` is where everything that is done to the state is recorded, from `recover` on.
+
+        `tell` hears of changes once they are on the disk.
+        """
         super().__init__(store)
         self.memory = Memory(policy, nodes, backends, clock)
         self.work_to_do = asyncio.Event()
@@ -80,6 +84,7 @@ class Service(Reader):
         self._log_questions = log_questions
         self._most_waiting = most_waiting
         self._clock = clock
+        self._tell = tell
         self._arriving = 0
         self._fresh: dict[tuple[str, str], Answer] = {}
         """Answers that are not in the store yet, or only just."""
@@ -435,6 +440,7 @@ class Service(Reader):
             making_room.follow(self.memory, changes)
             if changes:
                 await asyncio.get_running_loop().run_in_executor(self._writer, self._store.commit, changes)
+                self._tell(changes)
         except Exception as error:  # whatever it was, the memory is ahead of the store now
             self.broken = str(error) or type(error).__name__
             if not isinstance(error, StoreUnavailable):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 import uvicorn
@@ -41,13 +42,22 @@ class Server(uvicorn.Server):
         """Leave them be."""
         yield
 
+    def renew(self) -> None:
+        """Read the certificate and its key anew, for the connections that come. Raises OSError."""
+        config = self.config
+        if config.loaded and config.ssl is not None and config.ssl_certfile is not None:
+            config.ssl.load_cert_chain(config.ssl_certfile, config.ssl_keyfile)
 
-def server(doors: ASGIApp, most: int) -> Server:
-    """A server with at most so many connections."""
+
+def server(doors: ASGIApp, most: int, tls: tuple[Path, Path] | None = None) -> Server:
+    """A server with at most so many connections, with this certificate and key if it is to speak TLS."""
+    certificate, key = (str(file) for file in tls) if tls is not None else (None, None)
     return Server(
         uvicorn.Config(
             doors,
             http=bounded(most),
+            ssl_certfile=certificate,
+            ssl_keyfile=key,
             backlog=_TAKEN_IN,
             log_config=None,
             access_log=False,

@@ -79,6 +79,15 @@ def listing(views: Sequence[RequestView]) -> str:
     return table(heads, rows, right=(0,))
 
 
+def moment(view: RequestView) -> str:
+    """How it is with a request now, in one line: for who watches."""
+    at = view.ended or view.started or view.submitted
+    nodes = ", ".join(place.node for attempt in view.attempts[-1:] for place in attempt.nodes)
+    on = f" on {nodes}" if nodes and view.state not in {State.WAITING, State.DENIED} else ""
+    told = f": {view.message}" if view.message else ""
+    return f"{_moment(at)}  {view.state}{on}{told}\n"
+
+
 def request(view: RequestView) -> str:
     """Everything about one request."""
     form = view.request

@@ -21,7 +21,8 @@ def standing_by(reads: ASGIApp, leader: Callable[[], Leader]) -> ASGIApp:
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         call = Call(scope, receive)
-        if call.method in {"GET", "HEAD"} and call.url.path.startswith(_READ):
+        path = call.url.path
+        if call.method in {"GET", "HEAD"} and path.startswith(_READ) and not path.endswith("/events"):
             await reads(scope, receive, send)
             return
         await _sent_on(call, leader())(scope, receive, send)

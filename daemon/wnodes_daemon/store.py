@@ -205,8 +205,10 @@ def _filtered(table: sa.Table, which: Filter) -> sa.Select[Any]:
     if which.states:
         query = query.where(columns.state.in_(which.states))
     if which.share is not None:
-        below = columns.share.startswith(which.share + ".", autoescape=True)
-        query = query.where((columns.share == which.share) | below)
+        query = query.where(_in_share(columns.share, which.share))
+    if which.visible is not None:
+        of_shares = [_in_share(columns.share, share) for share in which.visible.shares]
+        query = query.where(sa.or_(columns.user == which.visible.user, *of_shares))
     for column, value in (
         (columns.user, which.user),
         (columns.group, which.group),
@@ -216,3 +218,8 @@ def _filtered(table: sa.Table, which: Filter) -> sa.Select[Any]:
         if value is not None:
             query = query.where(column == value)
     return query
+
+
+def _in_share(column: sa.Column[Any], share: str) -> sa.ColumnElement[bool]:
+    """Whether a share is this one, or is below it."""
+    return (column == share) | column.startswith(share + ".", autoescape=True)

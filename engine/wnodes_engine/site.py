@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
+from wnodes_engine.access import Access, access_of
 from wnodes_engine.check.checked import SiteAttribute
 from wnodes_engine.documents import DocumentError, Positions, read_document
 from wnodes_engine.findings import Finding, in_order
@@ -38,6 +39,7 @@ _EXAMPLE: Final = {
     Type.TRUTH: "true or false",
 }
 _SIZES: Final = frozenset({"memory", "disk", "size", "min_disk", "min_memory"})
+_PORT: Final = 8642
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
 
@@ -89,13 +91,17 @@ class Daemon:
     """What wnodesd is told: `store` is a file, `tick` and `settle` in seconds; paths are absolute.
 
     `settle` is how long the batch system must have answered before a submission whose answer was lost, and
-    of which nothing is seen, is made again. Without a socket the daemon listens on `host` and `port`.
+    of which nothing is seen, is made again. The daemon listens on `socket`, on `host` and `port`, or on both;
+    beyond loopback only with `certificate` and `key`.
     """
 
     store: str
     socket: Path | None = None
     host: str = "127.0.0.1"
-    port: int = 8642
+    port: int | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+    access: Access = field(default_factory=Access)
     tick: float = 1.0
     settle: int = 300
     limits: Limits = Limits()
@@ -152,11 +158,6 @@ def load_site(path: str | Path) -> Site:
                     help="a route could not tell them apart: rename one",
                 )
             )
-    listen = value.get("daemon", {}).get("listen", {})
-    if "socket" in listen and listen.keys() & {"host", "port"}:
-        span = positions.of_key("daemon", "listen", "socket")
-        message, mend = "the daemon listens on a socket or on a port, not on both", "keep one of the two"
-        findings.append(Finding("E193", message, span, help=mend))
     if findings:
         raise DocumentError(in_order(findings), {str(path): positions.text})
 
@@ -292,15 +293,17 @@ def _plugins(specs: Mapping[str, Any]) -> dict[str, Plugin]:
 def _daemon(spec: Mapping[str, Any], folder: Path) -> Daemon:
     listen = spec.get("listen", {})
     store = spec.get("store", "wnodes.sqlite")
-    said = {key: listen[key] for key in ("host", "port") if key in listen}
-    said |= {key: spec[key] for key in ("tick", "settle", "log") if key in spec}
-    by_default = "wnodesd.sock" if not said.keys() & {"host", "port"} else None
-    path = listen.get("socket", by_default)
+    said = {key: spec[key] for key in ("tick", "settle", "log") if key in spec}
+    said |= {key: folder / listen[key] for key in ("socket", "certificate", "key") if key in listen}
+    if listen.keys() & {"host", "port"}:
+        said |= {"host": listen.get("host", "127.0.0.1"), "port": listen.get("port", _PORT)}
+    elif "socket" not in listen:
+        said["socket"] = folder / "wnodesd.sock"
     return Daemon(
         store=store if "://" in store else str(folder / store),
-        socket=folder / path if path is not None else None,
         limits=Limits(**spec.get("limits", {})),
         decisions=_decisions(spec["decisions"], folder) if "decisions" in spec else None,
+        access=access_of(spec.get("access", {}), folder),
         **said,
     )
 

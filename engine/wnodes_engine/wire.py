@@ -51,6 +51,7 @@ Value = Text | Annotated[int, Meta(ge=-(1 << 53), le=1 << 53)] | bool
 
 _SIZE_HELP: Final = 'whole MiB, such as 2048, or a text with its unit, such as "2GiB" (MiB, GiB, TiB)'
 TEXT_HELP: Final = "a text of 1 to 256 characters, without control characters, not beginning with '-'"
+_OWN_HELP: Final = f"{TEXT_HELP}; the daemon takes who calls, if it is left out"
 _TEXTS_HELP: Final = f"a list of at most 64 texts, each {TEXT_HELP}"
 _BODY_HELP: Final = f"send one request as a JSON object, or a list of 1 to {LARGEST_BATCH}"
 
@@ -89,8 +90,8 @@ class RequestForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
 
     kind: Annotated[Kind, Meta(description="one of job, vmjob (a job inside a VM), vm, pool")]
     origin: Annotated[Origin, Meta(description="one of local, grid, cloud")]
-    user: Annotated[Text, Meta(description=TEXT_HELP)]
-    group: Annotated[Text, Meta(description=TEXT_HELP)]
+    user: Annotated[Text, Meta(description=_OWN_HELP)] = ""
+    group: Annotated[Text, Meta(description=_OWN_HELP)] = ""
     project: Annotated[Text | None, Meta(description=TEXT_HELP)] = None
     roles: Annotated[Texts, Meta(description=_TEXTS_HELP)] = ()
     cores: Annotated[Several | None, Meta(description="a whole number from 1 to 1000000")] = None
@@ -182,6 +183,9 @@ def convert(value: object) -> RequestForm:
 
 def to_request(form: RequestForm, id: str, submitted: int, known: Known) -> Request:  # noqa: A002
     """The request as the engine knows it; `submitted` in seconds since the epoch. Raises WireError."""
+    for name, value in (("user", form.user), ("group", form.group)):
+        if not value:  # the daemon fills in who calls; nobody does so here
+            raise WireError(f"$.{name}", f"{name!r} is missing", f"add it: {TEXT_HELP}")
     flavour = _flavour(form.flavour, known) if form.flavour is not None else None
     if form.at_least is not None and form.count is not None and form.at_least > form.count:
         message = f"it asks for {form.count} parts, and cannot begin with {form.at_least}"

@@ -1,0 +1,123 @@
+"""The client that waits for its answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import Self, TypeVar
+
+import httpx
+from wnodes_engine.values import Decision, ShareUse
+from wnodes_engine.wire import RequestForm
+
+from wnodes_daemon.client import calls
+from wnodes_daemon.client.calls import Ask
+from wnodes_daemon.client.reading import DEFAULT, WATCHED, Caller, away, connection, event, read, sent
+from wnodes_daemon.views import DryRunView, HealthView, ItemView, NodeView, PolicyView, RequestView
+
+T = TypeVar("T")
+
+
+class Client:
+    """A connection to one daemon: `unix:/path/of/wnodesd.sock`, `http://127.0.0.1:8642`, `https://host:8642`.
+
+    Methods raise ApiError for what the daemon refuses, and Unreachable where there is none.
+    """
+
+    def __init__(
+        self, address: str = DEFAULT, *, caller: Caller | None = None, timeout: float = 30.0
+    ) -> None:
+        """Raises ValueError for an address of another kind; `timeout` is in seconds."""
+        self.address = address
+        said = connection(address, caller or Caller())
+        if address.startswith("unix:"):
+            said["transport"] = httpx.HTTPTransport(uds=address.removeprefix("unix:"))
+        self._http = httpx.Client(timeout=timeout, **said)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._http.close()
+
+    def submit(self, form: RequestForm) -> RequestView:
+        """Hand in one request; ApiError with a `decision` if the policy denies it."""
+        return self._call(calls.submit(form))
+
+    def submit_all(self, forms: Sequence[RequestForm]) -> tuple[ItemView, ...]:
+        """Hand in up to 1,000 requests; each has its own answer."""
+        return self._call(calls.submit_all(forms)).items
+
+    def show(self, id_: str) -> RequestView:
+        """One request; if it waits, with the decision of this moment."""
+        return self._call(calls.show(id_))
+
+    def watch(self, id_: str) -> Iterator[RequestView]:
+        """One request as it is, and each time it has changed, until it is over."""
+        try:
+            with self._http.stream("GET", calls.one(id_, "/events"), timeout=WATCHED) as response:
+                if not response.is_success:
+                    response.read()
+                    read(calls.show(id_), response, self.address)
+                for line in response.iter_lines():
+                    if (view := event(line)) is not None:
+                        yield view
+        except httpx.HTTPError as error:
+            raise away(self.address, error) from None
+
+    def requests(self, *, most: int | None = None, **filters: str) -> Iterator[RequestView]:
+        """All requests that meet the filters (state, share, user, group, kind, origin), oldest first."""
+        cursor: str | None = None
+        while True:
+            page = self._call(calls.page(most, filters, cursor))
+            for view in page.requests:
+                yield view
+                if most is not None and (most := most - 1) <= 0:
+                    return
+            if (cursor := page.next) is None:
+                return
+
+    def cancel(self, id_: str) -> RequestView:
+        """Take a request back."""
+        return self._call(calls.cancel(id_))
+
+    def decide(self, form: RequestForm) -> Decision:
+        """What would become of a request; nothing changes."""
+        return self._call(calls.decide(form))
+
+    def decide_all(self, forms: Sequence[RequestForm]) -> tuple[Decision, ...]:
+        """What would become of each of up to 1,000 requests, one by one; nothing changes."""
+        return self._call(calls.decide_all(forms)).decisions
+
+    def shares(self) -> tuple[ShareUse, ...]:
+        """Every share, the farm first."""
+        return self._call(calls.shares()).shares
+
+    def nodes(self) -> tuple[NodeView, ...]:
+        """Every node."""
+        return self._call(calls.nodes()).nodes
+
+    def policy(self, do: str = "") -> PolicyView:
+        """The policy in force; `do` is "reload" or "rollback" for another."""
+        return self._call(calls.policy(do))
+
+    def try_out(self, text: str | None = None) -> DryRunView:
+        """What a policy would change now: this text, or the policy's files as they are."""
+        return self._call(calls.try_out(text))
+
+    def health(self) -> HealthView:
+        """Whether all is well."""
+        return self._call(calls.health())
+
+    def _call(self, ask: Ask[T]) -> T:
+        try:
+            response = self._http.request(**sent(ask))
+        except httpx.HTTPError as error:
+            raise away(self.address, error) from None
+        return read(ask, response, self.address)
