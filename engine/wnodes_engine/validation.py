@@ -111,6 +111,16 @@ def _say(error: jsonschema.ValidationError) -> list[Problem]:
         case "required":
             missing = next(key for key in wanted if error.message.startswith(repr(key)))
             return [Problem(path, f"the key '{missing}' is missing", f"add '{missing}: …'", at_key=True)]
+        case "dependentRequired":
+            wanting, missing = next(
+                (key, name)
+                for key, names in wanted.items()
+                if key in value
+                for name in names
+                if name not in value
+            )
+            message = f"with '{wanting}' goes '{missing}', which is missing"
+            return [Problem(path, message, f"add '{missing}: …'", at_key=True)]
         case "oneOf" if all("required" in branch for branch in wanted):
             keys = " or ".join(f"'{key}'" for branch in wanted for key in branch["required"])
             return [Problem(path, f"either {keys} has to be here, and not both")]
