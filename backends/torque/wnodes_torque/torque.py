@@ -61,7 +61,7 @@ def jobs(listing: bytes, cluster: str) -> list[Row]:
                 cluster,
                 _text(id_),
                 name=_text(get(b"Job_Name", b"")),
-                created=moment(_text(get(b"ctime", b""))),
+                created=_moment(get(b"ctime", b"")),
                 native=text(get(b"job_state", b"")),
                 substate=text(get(b"substate", b"")),
                 user=text(get(b"euser") or get(b"Job_Owner", b"").partition(b"@")[0]),
@@ -70,8 +70,8 @@ def jobs(listing: bytes, cluster: str) -> list[Row]:
                 queue=text(get(b"queue", b"")),
                 asked=asked(resources),
                 walltime=limit(resources),
-                started_at=moment(_text(get(b"start_time", b""))),
-                ended_at=moment(_text(get(b"comp_time", b""))),
+                started_at=_moment(get(b"start_time", b"")),
+                ended_at=_moment(get(b"comp_time", b"")),
                 nodes=exec_host(_text(get(b"exec_host", b""))),
                 holds=text(get(b"Hold_Types", b"")),
                 reason=text(get(b"comment", b"")),
@@ -159,6 +159,10 @@ def _opened(listing: bytes, start: int, end: int, tag: bytes) -> int:
 
 def _text(field: bytes) -> str:
     return unescape(text) if "&" in (text := field.decode("utf-8", "replace")) else text
+
+
+def _moment(field: bytes) -> int | None:
+    return int(field) or None if field.isdigit() and len(field) < 13 else moment(_text(field))
 
 
 def _signed(text: str) -> int | None:
