@@ -131,6 +131,9 @@ def end(memory: Memory, ending: Ending, changes: Changes) -> None:
     _log.info("ended", extra={"request": dispatch.request, "key": dispatch.key, "as": state})
     if entry.cancelling:
         state = State.CANCELLED if state is State.FAILED else state  # many call a killed job a failed one
+    elif dispatch.step is Step.WITHDRAWING and (ending.state is JobState.CANCELLED or not ending.nodes):
+        wait_again(memory, dispatch, Step.ENDED, changes)  # it had never begun
+        return
     elif state is not State.DONE and making_room.is_leaving(memory, id_):
         if memory.orders[id_].action != making_room.DELETE:
             wait_again(memory, dispatch, Step.ENDED, changes)

@@ -48,9 +48,15 @@ _LONGEST_PAUSE: Final = 30.0
 class Line:
     """One backend as the daemon sees it: the way there, and how it has answered."""
 
-    def __init__(self, backend: BatchBackend, leads: Callable[[], bool] = lambda: True) -> None:
-        """`leads` tells whether this daemon may still ask anything of it."""
+    def __init__(
+        self, backend: BatchBackend, leads: Callable[[], bool] = lambda: True, patience: int = 900
+    ) -> None:
+        """`leads` tells whether this daemon may still ask anything of it.
+
+        A job that does not start within `patience` seconds is withdrawn.
+        """
         self.backend = backend
+        self.patience = patience
         self._leads = leads
         self.name = backend.name
         self.answering_since: int | None = None
@@ -252,6 +258,9 @@ class Loop:
         await self._take_in_endings(line)
         for node in service.see_nodes(snapshot.nodes):
             _log.info("a node has changed", extra={"node": node.name, "up": node.up})
+        service.memory.said[line.name] = {
+            job.ref.key: job.reason for job in snapshot.jobs if job.ref.key and not job.nodes and job.reason
+        }
         natives = natives_in(snapshot, line.backend, before | dict(service.dispatches), service.now())
         for id_ in await service.see_natives(line.name, natives):
             _log.warning("a native job cannot be charged", extra={"backend": line.name, "job": id_})
@@ -271,6 +280,7 @@ class Loop:
             answering_since=line.answering_since or service.now(),
             now=service.now(),
             settle=self._settle,
+            patience=line.patience,
             runs_as=line.backend.runs_as,
         )
         await self._follow(line, plan)
@@ -299,11 +309,16 @@ class Loop:
             _log.warning("a submission never appeared", extra={"request": dispatch.request})
             steps.append(service.give_up(dispatch.key))
         steps += [service.step(dispatch.key, Step.RELEASED) for dispatch in plan.released]
+        steps += [service.found_at(dispatch.key, nodes) for dispatch, nodes in plan.moved]
         steps += [service.step(dispatch.key, Step.RUNNING, started=at) for dispatch, at in plan.running]
+        for dispatch in plan.late:
+            _log.info("not started in time", extra={"request": dispatch.request, "key": dispatch.key})
+            steps.append(service.step(dispatch.key, Step.WITHDRAWING))
         steps += [service.stopped(dispatch.key) for dispatch in plan.stopped]
         steps += [service.goes_on(dispatch.key) for dispatch in plan.returned]
         steps += [self._release(line, dispatch, dispatch.ref) for dispatch in plan.release if dispatch.ref]
         await asyncio.gather(*steps)
+        await self._act(line, Action.HOLD, plan.hold)
         await self._act(line, Action.CANCEL, plan.cancel)
         await self._act(line, Action.SUSPEND, [d.ref for d in plan.suspend if d.ref is not None])
         await self._act(line, Action.RESUME, [d.ref for d in plan.resume if d.ref is not None])

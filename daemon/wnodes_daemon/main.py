@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 from argparse import ArgumentParser
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, cast
@@ -172,7 +172,7 @@ class _Running:
         self._site = parts.site
         self._known = Known.of(parts.site)
         self._backends = parts.backends
-        self._lines = {name: Line(backend) for name, backend in parts.backends.items()}
+        self._lines = self._lines_to(parts.backends, lambda: True)
         place = parts.site.daemon.store
         self._lease = Lease(place, parts.address) if is_url(place) else None
         self._leader = Leader("", "")
@@ -183,6 +183,10 @@ class _Running:
         self._door = Door(parts.site.daemon.access)
         self._watches = Watches(parts.site.daemon.limits.connections // 2)
         self._reloads: set[asyncio.Task[None]] = set()
+
+    def _lines_to(self, backends: Mapping[str, BatchBackend], leads: Callable[[], bool]) -> dict[str, Line]:
+        said = self._site.backends
+        return {name: Line(backend, leads, said[name].patience) for name, backend in backends.items()}
 
     async def run(self) -> None:
         """Until a signal says so."""
@@ -249,7 +253,7 @@ class _Running:
         for backend in self._backends.values():
             await backend.close()
         self._backends = load_backends(self._site)  # whatever they had known is of another time
-        self._lines = {name: Line(backend, lease.holds) for name, backend in self._backends.items()}
+        self._lines = self._lines_to(self._backends, lease.holds)
         return True
 
     async def _hold_on(self, lease: Lease) -> None:
@@ -290,6 +294,7 @@ class _Running:
             log=Log(decisions) if decisions is not None else None,
             log_questions=daemon.decisions is not None and daemon.decisions.questions,
             clock=SteadyClock(),
+            shared={name: plugin for name, plugin in self._site.backends.items() if plugin.shared},
             tell=self._watches.tell,
         )
         work = Loop(service, self._lines, tick=daemon.tick, settle=daemon.settle)

@@ -6,13 +6,14 @@ Everything that changes it does so inside a command, and says what is to be writ
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
 from wnodes_engine import core
 from wnodes_engine.core.policy import CompiledPolicy
 from wnodes_engine.decision_log.recorded import Recorded
+from wnodes_engine.site import Plugin
 from wnodes_engine.values import Node, Placement
 
 from wnodes_daemon import past_use
@@ -73,6 +74,12 @@ class Memory:
         """Keys of dispatches that were begun, and that nobody has taken in hand yet."""
         self.natives: dict[str, dict[str, Native]] = {}
         """By backend and id."""
+        self.shared: Mapping[str, Plugin] = {}
+        """The backends to which users also submit past us, by name."""
+        self.unplaced: set[str] = set()
+        """Keys of dispatches without a node; those that are over, or have one now, may be among them."""
+        self.said: dict[str, Mapping[str, str]] = {}
+        """By backend and key: why a job of ours does not run yet, in the batch system's own words."""
         self.orders: dict[str, Order] = {}
         """By victim: those who were told to leave, and have not left for good."""
         self.promised: set[int] = set()

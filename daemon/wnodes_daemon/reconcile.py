@@ -12,6 +12,7 @@ from wnodes_engine.backend import Job, JobRef, JobState
 from wnodes_daemon.records import Dispatch, Step
 
 _HAS_STARTED: Final = frozenset({JobState.RUNNING, JobState.SUSPENDED, JobState.ENDING})
+_WAITS: Final = frozenset({JobState.HELD, JobState.PENDING})
 _NOT_STARTED: Final = frozenset({JobState.HELD, JobState.PENDING, JobState.STARTING})
 
 
@@ -26,6 +27,12 @@ class Plan(msgspec.Struct):
     """The job is free to start, but that was not recorded."""
     running: list[tuple[Dispatch, int]] = []
     """The job was seen to run, since then."""
+    moved: list[tuple[Dispatch, tuple[tuple[str, int], ...]]] = []
+    """The job runs on these nodes, with so many cores there, and others are recorded, or none."""
+    late: list[Dispatch] = []
+    """The job has not started in time: record that it is to be withdrawn."""
+    hold: list[JobRef] = []
+    """Jobs that are to be withdrawn: what is held cannot start while it is being cancelled."""
     cancel: list[JobRef] = []
     """Jobs of requests that were taken back or have to leave, held copies, late ones of what was given up."""
     suspend: list[Dispatch] = []
@@ -57,6 +64,7 @@ def compare(
     answering_since: int,
     now: int,
     settle: int,
+    patience: int,
     runs_as: Callable[[str], str],
 ) -> Plan:
     """The plan for one backend, from dispatches that were recorded before the jobs were listed.
@@ -64,8 +72,8 @@ def compare(
     Jobs of requests in `cancelling` are ended, those in `stopping` suspended, those in `returning` resumed.
     The batch system has answered since `answering_since`, and submissions of which nothing is known were made
     when `tried` says; one without a trace is given up `settle` seconds after both, and a job that was missing
-    for that long is lost. A job is ours if it has the key and belongs to whom a slot `runs_as`: anyone can
-    name a job like ours.
+    for that long is lost. One that could have started for `patience` seconds, and has not, is late. A job is
+    ours if it has the key and belongs to whom a slot `runs_as`: anyone can name a job like ours.
     """
     plan = Plan()
     by_key: defaultdict[str, list[Job]] = defaultdict(list)
@@ -80,6 +88,8 @@ def compare(
     for dispatch in dispatches:
         job, extra = _told_apart(dispatch, ours(dispatch))
         plan.cancel.extend(extra)
+        if job is not None and dispatch.ref is not None and _is_elsewhere(dispatch, job):
+            plan.moved.append((dispatch, job.nodes))
         if job is None:
             if dispatch.step is not Step.SUBMITTING:
                 plan.missing.append(dispatch)
@@ -103,6 +113,10 @@ def compare(
                 plan.returned.append(dispatch)
             elif job.state is JobState.SUSPENDED:
                 plan.resume.append(dispatch)
+        elif dispatch.step is Step.WITHDRAWING and job.state in _WAITS:
+            (plan.cancel if job.state is JobState.HELD else plan.hold).append(job.ref)
+        elif job.state in _WAITS and _is_late(dispatch, answering_since, now - patience):
+            plan.late.append(dispatch)
         elif job.state is JobState.HELD:
             plan.release.append(dispatch)
         elif job.state in _HAS_STARTED and dispatch.step is not Step.RUNNING:
@@ -115,6 +129,20 @@ def compare(
             copy.ref for copy in copies if copy.state is JobState.HELD or copy.ref == dispatch.ref
         )
     return plan
+
+
+def _is_late(dispatch: Dispatch, answering_since: int, before: int) -> bool:
+    """Whether it was free to start before then, as far as its batch system could do anything about it."""
+    if dispatch.ref is None or dispatch.step not in {Step.HELD, Step.RELEASED}:
+        return False
+    return max(dispatch.ref.submitted_at, answering_since) < before
+
+
+def _is_elsewhere(dispatch: Dispatch, job: Job) -> bool:
+    """Whether it runs where it is not charged. A bait that had its node has lost it: it does not move."""
+    if job.state is not JobState.RUNNING or not job.nodes or (dispatch.placement and not dispatch.user):
+        return False
+    return {node for node, _ in job.nodes} != {place.node for place in dispatch.placement}
 
 
 def _told_apart(dispatch: Dispatch, copies: list[Job]) -> tuple[Job | None, list[JobRef]]:

@@ -31,13 +31,15 @@ class Step(StrEnum):
     """How far a dispatch has come. Each is recorded before the next is taken.
 
     `SUBMITTING`: the batch system may have the job, under the dispatch's key. `HELD`: it has, under a known
-    id. `RELEASED`: the job may start. `RUNNING`: it was seen to run. `ENDED`: it is over. `GIVEN_UP`: it
-    never appeared, and the request waits again.
+    id. `RELEASED`: the job may start. `WITHDRAWING`: it did not start in time, and is to be held, then ended.
+    `RUNNING`: it was seen to run. `ENDED`: it is over. `GIVEN_UP`: it never appeared, and the request waits
+    again.
     """
 
     SUBMITTING = "submitting"
     HELD = "held"
     RELEASED = "released"
+    WITHDRAWING = "withdrawing"
     RUNNING = "running"
     ENDED = "ended"
     GIVEN_UP = "given up"

@@ -222,7 +222,6 @@ def _dispatch_row(dispatch: Dispatch) -> dict[str, Any]:
     return {
         "request": dispatch.request,
         "backend": dispatch.backend,
-        "placement": _encode(dispatch.placement),
         "created": dispatch.created,
         "user": dispatch.user,
         **_progress_row(dispatch),
@@ -234,6 +233,7 @@ def _progress_row(dispatch: Dispatch) -> dict[str, Any]:
     return {
         "key": dispatch.key,
         "step": dispatch.step,
+        "placement": _encode(dispatch.placement),
         "job": ref.id if ref is not None else None,
         "submitted_at": ref.submitted_at if ref is not None else None,
         "started": dispatch.started,

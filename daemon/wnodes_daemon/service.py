@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -21,9 +22,10 @@ from wnodes_engine.core.policy import CompiledPolicy
 from wnodes_engine.decision_log.log import Log
 from wnodes_engine.decision_log.recorded import Recorded
 from wnodes_engine.simulate.forecast import Estimate
+from wnodes_engine.site import Plugin
 from wnodes_engine.values import Decision, Node, Request, ShareUse
 
-from wnodes_daemon import dispatching, making_room
+from wnodes_daemon import batch_queue, dispatching, making_room
 from wnodes_daemon.answering import Call, KeyUsed, answered
 from wnodes_daemon.estimating import Estimates
 from wnodes_daemon.grouping import Busy, Grouped
@@ -70,13 +72,16 @@ class Service(Reader):
         log_questions: bool = False,
         clock: Callable[[], float] = time.time,
         tell: Callable[[Changes], None] = lambda _: None,
+        shared: Mapping[str, Plugin] = MappingProxyType({}),
     ) -> None:
         """`log` is where everything that is done to the state is recorded, from `recover` on.
 
-        `tell` hears of changes once they are on the disk.
+        `tell` hears of changes once they are on the disk. `shared` are the backends that users also submit to
+        past us, by name.
         """
         super().__init__(store)
         self.memory = Memory(policy, nodes, backends, clock)
+        self.memory.shared = shared
         self.work_to_do = asyncio.Event()
         self.broken = ""
         """Why the store cannot be written now; empty while it can."""
@@ -149,6 +154,8 @@ class Service(Reader):
         entry = await self._read(self._store.entry, id_)
         if entry is not None and (request := self.state.waiting.get(str(id_))) is not None:
             return msgspec.structs.replace(entry, decision=self.decide(request))
+        if entry is not None and entry.state is State.STARTING:
+            return msgspec.structs.replace(entry, message=batch_queue.why(self.memory, entry))
         return entry
 
     async def estimate(self, id_: int) -> Estimate | None:
@@ -243,11 +250,12 @@ class Service(Reader):
             making_room.time_is_up(memory, now, changes)
             memory.remember_use(changes)
             self._fresh = {k: answer for k, answer in self._fresh.items() if answer.created > now - _FRESH}
-            return [
+            begun = [
                 carried
                 for start in moves.starts
                 if (carried := dispatching.begin(memory, start, now, changes)) is not None
             ]
+            return begun + batch_queue.line_up(memory, now, changes)
 
         return await self._do(command)
 
@@ -272,6 +280,15 @@ class Service(Reader):
             return True
 
         return await self._do(command)
+
+    async def found_at(self, key: str, nodes: Sequence[tuple[str, int]]) -> bool:
+        """Record on which nodes a job runs, with so many cores there; False if it is over."""
+
+        def found_at(memory: Memory, dispatch: Dispatch, changes: Changes) -> bool:
+            batch_queue.found_at(memory, dispatch, nodes, changes)
+            return True
+
+        return await self._about(key, found_at)
 
     async def stopped(self, key: str) -> bool:
         """Record that a job stands still, as it was to; False if that is known."""

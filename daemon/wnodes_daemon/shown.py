@@ -109,7 +109,7 @@ def request(view: RequestView) -> str:
         lines.append(("message", view.message))
     for attempt in view.attempts:
         job = f"job {attempt.job}" if attempt.job else "no job known yet"
-        places = ", ".join(_place(place.node, place.parts) for place in attempt.nodes)
+        places = ", ".join(_place(place.node, place.parts) for place in attempt.nodes) or "any node"
         lines.append(("attempt", f"{attempt.backend}, {job}, {attempt.step}, on {places}"))
     lines += [("told", _told(order)) for order in view.told_to_leave]
     if view.estimate is not None:
@@ -136,6 +136,8 @@ def why(view: RequestView) -> str:
     standing = "".join(f"  it was told {_told(o)}\n" for o in view.told_to_leave if o.step in STANDING)
     if standing:
         return f"{who} does not wait: it is {view.state}, and has to make room\n{standing}"
+    if view.state is State.STARTING and view.message:
+        return f"{who} is to start: its {view.message}\n"
     return f"{who} does not wait: it is {view.state}{', ' + view.message if view.message else ''}\n"
 
 

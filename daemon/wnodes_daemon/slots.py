@@ -8,17 +8,25 @@ from wnodes_engine import core
 from wnodes_engine.backend import SlotRequest
 from wnodes_engine.check import checked
 from wnodes_engine.check.checked import UNLIMITED
+from wnodes_engine.core.claim import Claim
+from wnodes_engine.core.policy import CompiledPolicy
 from wnodes_engine.values import Request, Route
 
 from wnodes_daemon.records import Dispatch
 
 
-def backend_of(route: Route | None, backends: Sequence[str]) -> str | None:
+def backend_of(route: Route | checked.Route | None, backends: Sequence[str]) -> str | None:
     """The batch system that wins the cores: the route's own, or the only one where the policy names none."""
     if route is None:
         return backends[0] if len(backends) == 1 else None
     name = route.through or route.target
     return name if name in backends else None
+
+
+def backend_of_claim(policy: CompiledPolicy, claim: Claim, backends: Sequence[str]) -> str | None:
+    """The same of a request that waits: a route's names of systems are those of the policy itself."""
+    route = policy.checked.routes[claim.route] if claim.route >= 0 else None
+    return backend_of(route, backends)
 
 
 def unserved(routes: Iterable[checked.Route], backends: Mapping[str, object]) -> list[checked.Route]:

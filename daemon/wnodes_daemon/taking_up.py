@@ -58,6 +58,7 @@ def take_up(
     memory.dispatches = {dispatch.key: dispatch for dispatch in stored.dispatches}
     memory.dispatch_of = {dispatch.request: dispatch.key for dispatch in stored.dispatches}
     memory.beginning.clear()
+    memory.unplaced = {dispatch.key for dispatch in stored.dispatches if not dispatch.placement}
     memory.given_up = {dispatch.key: dispatch for dispatch in stored.given_up}
     memory.entries = {entry.id: entry for entry in stored.entries}
     memory.orders = {order.victim: order for order in stored.orders if order.step in making_room.STANDING}

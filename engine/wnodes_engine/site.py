@@ -55,11 +55,18 @@ class Flavour:
 
 @dataclass(frozen=True, slots=True)
 class Plugin:
-    """A backend or an executor: its driver (the entry point's name) and the driver's own options."""
+    """A backend or an executor: its driver (the entry point's name) and the driver's own options.
+
+    Of a backend: it is `shared` where users also submit past us. Then up to `max_pending` requests of each
+    share wait in its own queue. A job that does not start within `patience` seconds is withdrawn.
+    """
 
     name: str
     driver: str
     options: Mapping[str, Any]
+    shared: bool = False
+    patience: int = 900
+    max_pending: int = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,7 +294,16 @@ def _in_mib(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _plugins(specs: Mapping[str, Any]) -> dict[str, Plugin]:
-    return {name: Plugin(name, spec["driver"], spec.get("options", {})) for name, spec in specs.items()}
+    return {
+        name: Plugin(
+            name,
+            spec["driver"],
+            spec.get("options", {}),
+            spec.get("mode") == "shared",
+            **{key: spec[key] for key in ("patience", "max_pending") if key in spec},
+        )
+        for name, spec in specs.items()
+    }
 
 
 def _daemon(spec: Mapping[str, Any], folder: Path) -> Daemon:

@@ -9,6 +9,7 @@ import pytest
 from wnodes_daemon.reconcile import Plan, compare
 from wnodes_daemon.records import Dispatch, Step
 from wnodes_engine.backend import Job, JobRef, JobState
+from wnodes_engine.values import Placement
 
 REF = JobRef("farm", "7", "k", 100)
 NOW = 1000
@@ -30,6 +31,7 @@ def plan(dispatch: Dispatch, *jobs: Job, **more: Any) -> Plan:
         "answering_since": 0,
         "now": NOW,
         "settle": 300,
+        "patience": 900,
         "runs_as": str,
         **more,
     }
@@ -56,6 +58,11 @@ def plan(dispatch: Dispatch, *jobs: Job, **more: Any) -> Plan:
         (Step.RELEASED, None, "missing"),
         (Step.RUNNING, None, "missing"),
         (Step.SUBMITTING, None, "give_up"),
+        (Step.WITHDRAWING, JobState.PENDING, "hold"),
+        (Step.WITHDRAWING, JobState.HELD, "cancel"),
+        (Step.WITHDRAWING, JobState.STARTING, None),
+        (Step.WITHDRAWING, JobState.RUNNING, "running"),
+        (Step.WITHDRAWING, None, "missing"),
     ],
 )
 def test_each_step_and_state_has_one_thing_to_do(
@@ -114,6 +121,7 @@ def test_a_job_that_appears_after_it_was_given_up_is_cancelled_as_long_as_it_is_
         answering_since=0,
         now=NOW,
         settle=300,
+        patience=900,
         runs_as=str,
     )
     assert planned == Plan(cancel=[REF] if cancelled else [])
@@ -168,6 +176,7 @@ def test_a_job_that_was_lost_and_comes_back_is_cancelled_though_it_is_free() -> 
         answering_since=0,
         now=NOW,
         settle=300,
+        patience=900,
         runs_as=str,
     )
     assert planned == Plan(cancel=[REF])
@@ -176,3 +185,43 @@ def test_a_job_that_was_lost_and_comes_back_is_cancelled_though_it_is_free() -> 
 def test_native_jobs_are_none_of_our_business() -> None:
     native = job(JobState.RUNNING, JobRef("farm", "9", "", 100))
     assert plan(made(Step.RELEASED), job(JobState.PENDING), native) == Plan()
+
+
+@pytest.mark.parametrize(
+    ("step", "state", "to_do"),
+    [
+        (Step.HELD, JobState.HELD, "late"),
+        (Step.RELEASED, JobState.PENDING, "late"),
+        (Step.RELEASED, JobState.HELD, "late"),
+        (Step.RELEASED, JobState.STARTING, None),
+        (Step.RELEASED, JobState.RUNNING, "running"),
+        (Step.RUNNING, JobState.PENDING, None),
+    ],
+)
+def test_what_has_not_started_in_time_is_withdrawn(step: Step, state: JobState, to_do: str | None) -> None:
+    planned = plan(made(step), job(state), patience=899)
+    done = {name for name in Plan.__struct_fields__ if getattr(planned, name)}
+    assert done == ({to_do} if to_do else set())
+
+
+def test_nothing_is_late_because_the_batch_system_was_away() -> None:
+    assert not plan(made(Step.RELEASED), job(JobState.PENDING), patience=899, answering_since=101).late
+
+
+@pytest.mark.parametrize(
+    ("user", "placement", "state", "moved"),
+    [
+        ("ada", (), JobState.RUNNING, True),
+        ("ada", (Placement("n1", 1),), JobState.RUNNING, True),
+        ("ada", (Placement("n2", 1),), JobState.RUNNING, False),
+        ("ada", (), JobState.PENDING, False),
+        ("", (), JobState.RUNNING, True),
+        ("", (Placement("n1", 1),), JobState.RUNNING, False),  # a bait does not move: it is lost
+    ],
+)
+def test_a_job_is_charged_where_it_runs(
+    user: str, placement: tuple[Placement, ...], state: JobState, moved: bool
+) -> None:
+    dispatch = msgspec.structs.replace(made(Step.RELEASED), user=user, placement=placement)
+    shown = msgspec.structs.replace(job(state), user=user, nodes=(("n2", 1),))
+    assert plan(dispatch, shown).moved == ([(dispatch, (("n2", 1),))] if moved else [])

@@ -219,14 +219,14 @@ def _with_more(state: State, claim: Claim, beside: list[Reservation], now: int) 
 
 
 def started(state: State, request: Request, claim: Claim, where: Where) -> Decision:
-    """The decision that starts a request on these nodes."""
+    """The decision that starts a request on these nodes, or, with none, where a batch system has room."""
     placement = state.placement(where)
     return Decision(
         _START,
         state.policy.checked.digest,
         state.tree.shares[claim.leaf].path,
         route(state, request, claim),
-        placement[0].node,
+        placement[0].node if placement else None,
         placement,
     )
 

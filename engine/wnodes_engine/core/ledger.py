@@ -264,7 +264,7 @@ class Ledger:
         claim = allocation.claim
         self._commit(claim, -1)
         end = now if allocation.rest is None else allocation.stopped
-        for meter, key in claim.hours:
+        for meter, key in claim.hours if allocation.where else ():  # who had no node has used nothing
             self.meters[meter].spend(key, claim.part.cores * claim.parts, allocation.started, end)
 
     def _commit(self, claim: Claim, sign: int) -> None:

@@ -313,9 +313,10 @@ class State(Ledger):
     ) -> Allocation:
         """Take up an allocation that exists already: it is charged, and never refused.
 
-        `native`: it was submitted past us. It has as many parts as are placed. A request that waits waits no
-        longer. Raises KeyError for an unknown node; ValueError for a request that runs already, that asks
-        for more parts than are placed, or fewer, or that no share takes.
+        `native`: it was submitted past us. It has as many parts as are placed; without a placement it waits
+        in a batch system's own queue, and holds no node. A request that waits waits no longer, and keeps its
+        age. Raises KeyError for an unknown node; ValueError for a request that runs already, that asks for
+        more parts than are placed, or fewer, or that no share takes.
         """
         self.advance(now)
         if request.id in self.allocations:
@@ -325,7 +326,7 @@ class State(Ledger):
             why = refusals.message if isinstance(refusals, Reason) else "it belongs to no share"
             raise ValueError(f"request {request.id}: {why}")
         placement = tuple(placement)
-        parts = sum(place.parts for place in placement)
+        parts = sum(place.parts for place in placement) or claim.parts
         if not claim.least <= parts <= claim.most:
             raise ValueError(f"request {request.id} has {claim.most} parts, not as many as are placed")
         claim = with_parts(claim, parts, self.policy.meters)
@@ -334,8 +335,11 @@ class State(Ledger):
             take_back(self, self.pledges[request.id])
         if (waiter := self.waiters.get(request.id)) is not None:
             self.dequeue(waiter)
-        self.serial += 1
-        allocation = Allocation(request, claim, where, now, self.serial, self, native)
+            serial = waiter.serial
+        else:
+            self.serial += 1
+            serial = self.serial
+        allocation = Allocation(request, claim, where, now, serial, self, native)
         self.hold(allocation, now)
         return allocation
 
@@ -344,7 +348,8 @@ class State(Ledger):
         self.advance(now)
         allocation = self.allocations[id_]
         end = now if allocation.rest is None else allocation.stopped
-        self.lasting.note(allocation.claim.leaf, end - allocation.started, allocation.claim.walltime)
+        if allocation.where:
+            self.lasting.note(allocation.claim.leaf, end - allocation.started, allocation.claim.walltime)
         self.release(allocation, now)
         self.history.forget(id_)
 

@@ -252,10 +252,13 @@ class ShareTree:
         """The share's use as one level up sees it (U)."""
         return self.held[resource][share] - self.kept[resource][share]
 
-    def free(self, share: int, resource: int) -> int:
-        """How much more of the resource the share can take; below 0 where it is over its limits."""
+    def free(self, share: int, resource: int, farm: int | None = None) -> int:
+        """How much more of the resource the share can take; below 0 where it is over its limits.
+
+        `farm` is how much the whole farm has left, where that is not what no share holds.
+        """
         held, kept, live = self.held[resource], self.kept[resource], self.live
-        free = live.s[resource][0] - held[0] + kept[0]
+        free = live.s[resource][0] - held[0] + kept[0] if farm is None else farm
         for n, local, lent in live.levels[resource][share]:
             use = held[n] - kept[n]
             if use < local:
