@@ -12,6 +12,10 @@ V = TypeVar("V")
 _NEVER: Final[Any] = object()
 
 
+class Unreadable(Exception):  # noqa: N818 - it says what a listing is
+    """A listing is not of the form that was asked for: the whole of it is worth nothing."""
+
+
 def chunks(values: Iterable[str], size: int) -> Iterator[tuple[str, ...]]:
     """The values, so many at a time."""
     rest = iter(values)

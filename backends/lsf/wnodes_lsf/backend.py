@@ -10,17 +10,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from wnodes_batch import identity
-from wnodes_batch.acting import DONE, NOT_THE_ONE, already, ours
 from wnodes_batch.bulk import chunks
-from wnodes_batch.identity import Identities, Lookup
+from wnodes_batch.client import AT_ONCE, Run
+from wnodes_batch.driver import OURS, Closed, Driver
+from wnodes_batch.identity import Lookup
+from wnodes_batch.outcomes import outcome_of
 from wnodes_batch.runner import run
 from wnodes_batch.submitting import submission
 from wnodes_engine.backend import (
-    ENDED,
     Action,
     ActionOutcome,
     BackendUnavailable,
-    BatchBackend,
     Capability,
     Ending,
     Endings,
@@ -31,25 +31,15 @@ from wnodes_engine.backend import (
     SlotRequest,
     Snapshot,
     Verdict,
-    unfit,
 )
 from wnodes_engine.values import Node
 
 from wnodes_lsf import commands, config, doctor, errors, hosts, jobs, listing
-from wnodes_lsf.client import AT_ONCE, Client, Run
+from wnodes_lsf.client import Client
 from wnodes_lsf.history import History
-from wnodes_lsf.listing import Unreadable
 from wnodes_lsf.options import read_options
 from wnodes_lsf.script import script_of
 from wnodes_lsf.states import AWAY, CLOSED
-
-_ID: Final = re.compile(r"[0-9]{1,10}(?:\[[0-9]{1,7}\])?")
-_HOST: Final = re.compile(
-    r"(?!(?:all|others|none|default|allremote)$)[A-Za-z0-9][A-Za-z0-9._-]{0,254}", re.IGNORECASE
-)
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]+")
-_OURS: Final = "wnodes"
-"""How the comment of a host that we have closed begins: others' are not undone."""
 
 _ALWAYS: Final = frozenset(
     {
@@ -63,8 +53,13 @@ _ALWAYS: Final = frozenset(
 )
 
 
-class LsfBackend(BatchBackend):
+class LsfBackend(Driver[jobs.Row]):
     """An LSF cluster, reached by its commands on this machine."""
+
+    JOB = re.compile(r"[0-9]{1,10}(?:\[[0-9]{1,7}\])?")
+    NODE = re.compile(
+        r"(?!(?:all|others|none|default|allremote)$)[A-Za-z0-9][A-Za-z0-9._-]{0,254}", re.IGNORECASE
+    )
 
     def __init__(
         self,
@@ -77,17 +72,10 @@ class LsfBackend(BatchBackend):
         own: int | None = None,
     ) -> None:
         """Reads the options; nothing is asked of the cluster yet. Raises ValueError."""
-        super().__init__(name, options)
         self._options = read_options(name, options)
         self._uid = os.geteuid() if own is None else own
-        try:
-            self._identities = Identities(
-                self._options.submit_as, self._options.service_user, self._options.min_uid, lookup, self._uid
-            )
-        except ValueError as error:
-            raise ValueError(f"backends.{name}.options.{error}") from None
+        super().__init__(name, options, self._options, lookup, self._uid)
         self._own = self._identities.own
-        self._lookup = lookup
         self._client = Client(name, self._options, clock, runner)
         self._history = History(self._client, self._options)
         self._nodes: dict[str, Node] = {}
@@ -108,10 +96,6 @@ class LsfBackend(BatchBackend):
         settings = self._client.config
         return self._uid == 0 or (settings is not None and self._own in settings.administrators)
 
-    def runs_as(self, user: str) -> str:
-        """By their own names; the service has a user of its own."""
-        return self._identities.runs_as(user)
-
     # ----------------------------------------------------------------- looking
 
     async def snapshot(self) -> Snapshot:
@@ -122,22 +106,13 @@ class LsfBackend(BatchBackend):
         nodes, rows = await asyncio.gather(self._seen(), client.rows(commands.EVERYBODY))
         return Snapshot(nodes, jobs.jobs(rows), taken_at)
 
-    async def find(self, wanted: Mapping[str, str]) -> Mapping[str, JobRef]:
-        """What of ours is there and has not ended, by key."""
-        users = {self.runs_as(user) for user in wanted.values()}
-        users = {user for user in users if self._lookup(user) is not None}
-        if not users:
-            return {}
-        where = ("-u", *users) if len(users) == 1 else commands.EVERYBODY
-        return ours(await self._client.rows(where, in_full=False), wanted, self.runs_as)
-
     async def finished(self, cursor: str) -> Endings:
         """The endings since `cursor`, from lsb.acct, or from what bjobs, bacct and bhist remember."""
         return await self._history.finished(cursor)
 
     async def look_again(self, refs: Sequence[JobRef]) -> Mapping[JobRef, Fate | Ending]:
         """What is told of jobs that are not listed any more, each by its whole reference."""
-        ours = [ref for ref in refs if ref.cluster == self.name and _ID.fullmatch(ref.id)]
+        ours = [ref for ref in refs if ref.cluster == self.name and self.JOB.fullmatch(ref.id)]
         return dict.fromkeys(refs, Fate.UNKNOWN) | dict(await self._history.again(ours))
 
     async def _seen(self) -> tuple[Node, ...]:
@@ -149,7 +124,7 @@ class LsfBackend(BatchBackend):
 
     async def submit(self, slot: SlotRequest) -> JobRef | ActionOutcome:
         """Submit with one command, under a name that has the key and the time."""
-        if said := unfit(slot) or _unfit_hosts(slot):
+        if said := self._unfit(slot):
             return ActionOutcome(Verdict.REFUSED, said)
         client = self._client
         try:
@@ -172,32 +147,23 @@ class LsfBackend(BatchBackend):
 
     # ------------------------------------------------------------------ acting
 
-    async def act(
-        self, action: Action, refs: Sequence[JobRef], *, walltime: int | None = None
+    async def _learn(self) -> object:
+        return await self._client.learn()
+
+    async def _of_users(self, users: Sequence[str]) -> Sequence[jobs.Row]:
+        where = ("-u", *users) if len(users) == 1 else commands.EVERYBODY
+        return await self._client.rows(where, in_full=False)
+
+    async def _with_ids(self, ids: Sequence[str]) -> Mapping[str, jobs.Row]:
+        return await self._client.by_id(ids)
+
+    async def _carry_out(
+        self, action: Action, rows: Sequence[jobs.Row], walltime: int | None
     ) -> Mapping[JobRef, ActionOutcome]:
-        """Look at the jobs, and do it to those that are the ones meant and not so already."""
-        outcomes: dict[JobRef, ActionOutcome] = dict.fromkeys(refs, NOT_THE_ONE)
-        if action is Action.EXTEND and (walltime is None or walltime < 1):
-            return dict.fromkeys(refs, ActionOutcome(Verdict.REFUSED, "a walltime is needed to extend a job"))
-        ids = {ref.id for ref in refs if ref.cluster == self.name and _ID.fullmatch(ref.id)}
-        try:
-            await self._client.learn()
-            rows = await self._client.by_id(sorted(ids))
-        except BackendUnavailable as error:
-            return dict.fromkeys(refs, ActionOutcome(Verdict.PASSING, str(error)))
-        if action is Action.EXTEND and Capability.EXTEND not in self.capabilities:
-            return dict.fromkeys(
-                refs, ActionOutcome(Verdict.REFUSED, "this cluster extends no job that runs")
-            )
         to_do: dict[str, list[JobRef]] = {}
-        for ref in dict.fromkeys(refs):
-            row = rows.get(ref.id)
-            if row is None or row.ref != ref or row.state in ENDED:
-                continue
-            if (outcome := already(action, row.state)) is not None:
-                outcomes[ref] = outcome
-            else:
-                to_do.setdefault("" if self._privileged else row.user, []).append(ref)
+        for row in rows:
+            to_do.setdefault("" if self._privileged else row.user, []).append(row.ref)
+        outcomes: dict[JobRef, ActionOutcome] = {}
         for user, meant in to_do.items():
             outcomes |= await self._act(action, user, meant, walltime)
         return outcomes
@@ -225,46 +191,26 @@ class LsfBackend(BatchBackend):
             outcomes |= errors.actions(action, meant, await self._client.run(argv))
         return outcomes
 
-    async def set_node(self, node: str, action: NodeAction, reason: str) -> ActionOutcome:
-        """Close a host with a comment of ours, or undo that; what others have closed is left alone."""
+    async def _closed(self, node: str) -> Closed | None:
         client = self._client
-        missing = ActionOutcome(Verdict.REFUSED, f"there is no host {node!r}")
-        if not _HOST.fullmatch(node):
-            return missing
-        answer = await client.answer(commands.one_host(node))
+        answer = await client.answer(argv := commands.one_host(node))
         if "Bad host name" in answer.said:
-            return missing
+            return None
         if answer.status != 0:
-            return ActionOutcome(Verdict.PASSING, errors.plain(answer.said))
-        try:
-            shown = listing.wide_hosts(answer.out.decode("utf-8", "replace"))
-        except Unreadable as error:
-            return ActionOutcome(Verdict.PASSING, str(error))
+            raise client.failed(argv, answer)
+        shown = await client.parsed(listing.wide_hosts, answer.out.decode("utf-8", "replace"))
         if [each.host_name for each in shown] != [node]:  # a group of hosts, or another name for one
-            return missing
+            return None
         status = shown[0].status
-        if action is NodeAction.DRAIN:
-            if status in CLOSED:
-                return DONE
-            said = _CONTROL.sub(" ", reason).strip()[:200]
-            argv = commands.close_host(node, said if said.startswith(_OURS) else f"{_OURS}: {said}")
-        else:
-            if status not in CLOSED | AWAY:
-                return DONE
-            in_full = await client.answer(commands.host_in_full(node))
-            if in_full.status != 0:
-                return ActionOutcome(Verdict.PASSING, errors.plain(in_full.said))
-            why = hosts.comment(in_full.out.decode("utf-8", "replace"))
-            if not why.startswith(_OURS):
-                closed = ActionOutcome(Verdict.CONFLICT, f"{node} was closed by somebody else: {why}")
-                return closed if status in CLOSED else DONE
-            argv = commands.open_host(node)
-        answer = await client.run(client.located(argv))
-        if answer.status == 0:
-            return DONE
-        if answer.status is None:
-            return ActionOutcome(Verdict.UNKNOWN if answer.began else Verdict.PASSING, answer.said)
-        return ActionOutcome(errors.verdict(answer.said), errors.plain(answer.said))
+        if status not in CLOSED | AWAY:
+            return Closed(False, "")
+        why = hosts.comment(await client.text(commands.host_in_full(node)))
+        return Closed(status in CLOSED or why.startswith(OURS), why)  # of one that is away only that tells
+
+    async def _set_node(self, node: str, action: NodeAction, reason: str) -> ActionOutcome:
+        opens = action is NodeAction.UNDRAIN
+        argv = commands.open_host(node) if opens else commands.close_host(node, reason)
+        return outcome_of(await self._client.do(argv), errors.verdict, errors.plain)
 
     # ------------------------------------------------------------------ doctor
 
@@ -273,7 +219,7 @@ class LsfBackend(BatchBackend):
         client = self._client
         try:
             settings = await client.learn()
-            queues = config.queues(await client.ask(commands.QUEUES))
+            queues = config.queues(await client.text(commands.QUEUES))
             await client.rows(commands.EVERYBODY)
         except BackendUnavailable as error:
             return doctor.unreachable(str(error))
@@ -291,14 +237,3 @@ class LsfBackend(BatchBackend):
             lost=self._history.lost,
         )
         return doctor.findings(settings, queues, self._options, seen)
-
-    async def close(self) -> None:
-        """There is nothing to let go of: every command has ended."""
-
-
-def _unfit_hosts(slot: SlotRequest) -> str:
-    """LSF reads words among hosts, and groups: `all` would be all of them."""
-    for name in (*(node for node, _ in slot.nodes), *slot.allowed, *slot.excluded):
-        if not _HOST.fullmatch(name):
-            return f"there is no host {name!r}"
-    return ""

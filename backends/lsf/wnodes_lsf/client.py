@@ -1,14 +1,15 @@
-"""Asking LSF: commands with the cluster's environment, and answers that are whole or an error."""
+"""Asking LSF: its hosts and its jobs, in the form that this version of it knows."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, ParamSpec, TypeVar
+from typing import ClassVar, Final
 
 from wnodes_batch.bulk import chunks
-from wnodes_batch.runner import Answer, Command, run
+from wnodes_batch.client import AT_ONCE, CommandClient, Run
+from wnodes_batch.runner import Answer, run
 from wnodes_engine.backend import BackendUnavailable
 from wnodes_engine.values import Node
 
@@ -16,34 +17,21 @@ from wnodes_lsf import commands, config, fields, hosts, jobs, listing, long
 from wnodes_lsf.config import Config
 from wnodes_lsf.errors import plain
 from wnodes_lsf.fields import HostSaid, Said
-from wnodes_lsf.listing import NO_JOBS, Unreadable
+from wnodes_lsf.listing import NO_JOBS
 from wnodes_lsf.options import Form, Options
 
-P = ParamSpec("P")
-T = TypeVar("T")
-Run = Callable[[Command], Awaitable[Answer]]
-
-AT_ONCE: Final = 200
-"""Jobs that one command is about."""
-
-_ASKING: Final = {"LSB_DISPLAY_YEAR": "Y"}
-_LARGEST: Final = 512 << 20  # bytes of a listing
-_FRESH: Final = 3600  # seconds for which what is known of the cluster's settings counts
 _MOST_CHANGES: Final = 3  # times that a listing may have changed under our eyes
 _MOST_DOUBTFUL: Final = 50  # jobs that are asked for one by one
 _OPTION: Final = ("nvalid option", "llegal option", "nrecognized option", "Usage:", "usage:")
 
 
-class Client:
+class Client(CommandClient[Options, Config]):
     """One cluster as its commands show it."""
 
+    ASKING: ClassVar[Mapping[str, str]] = {"LSB_DISPLAY_YEAR": "Y"}
+
     def __init__(self, cluster: str, options: Options, clock: Callable[[], float], runner: Run = run) -> None:
-        self.cluster = cluster
-        self.clock = clock
-        self.config: Config | None = None
-        self._options = options
-        self._run = runner
-        self._learned_at = 0.0
+        super().__init__(cluster, options, clock, runner)
         self._form = options.form
         self._fields = list(fields.WANTED)
         self._host_fields: list[str] | None = list(fields.HOST_WANTED)
@@ -56,50 +44,27 @@ class Client:
         said = {"LSF_ENVDIR": self._options.envdir, "LSF_SERVERDIR": self._options.serverdir}
         return {"LSB_NTRIES": "1"} | {name: path for name, path in said.items() if path}
 
-    def located(self, argv: tuple[str, ...]) -> tuple[str, ...]:
-        """A command of LSF's, where it is."""
-        return (f"{self._options.bindir.rstrip('/')}/{argv[0]}", *argv[1:]) if self._options.bindir else argv
+    @property
+    def folder(self) -> str | None:
+        """Where the commands are."""
+        return self._options.bindir
 
-    async def run(self, argv: tuple[str, ...], stdin: bytes = b"") -> Answer:
-        """Run a command, located already, that changes something."""
-        return await self._run(Command(argv, stdin, limit=self._options.limit, env=self.env))
+    def plain(self, said: str) -> str:
+        """A message on one line, without what LSF says while it tries again."""
+        return plain(said)
 
-    async def answer(self, argv: tuple[str, ...]) -> Answer:
-        """The answer of a command that changes nothing."""
-        env = {**self.env, **_ASKING}
-        return await self._run(Command(self.located(argv), limit=self._options.limit, most=_LARGEST, env=env))
-
-    async def ask(self, argv: tuple[str, ...]) -> str:
-        """The whole answer of a command that changes nothing. Raises BackendUnavailable."""
-        answer = await self.answer(argv)
-        if answer.status != 0:
-            raise self.failed(argv, answer)
-        return answer.out.decode("utf-8", "replace")
-
-    def failed(self, argv: tuple[str, ...], answer: Answer) -> BackendUnavailable:
-        """That a command failed, in its own words."""
-        return BackendUnavailable(f"{self.cluster}: {argv[0]}: {plain(answer.said)}")
-
-    async def parsed(self, parse: Callable[P, T], *args: P.args, **more: P.kwargs) -> T:
-        """What a parser makes of an answer, without keeping others waiting. Raises BackendUnavailable."""
-        try:
-            return await asyncio.to_thread(parse, *args, **more)
-        except Unreadable as error:
-            raise BackendUnavailable(f"{self.cluster}: {error}") from error
+    async def text(self, argv: tuple[str, ...]) -> str:
+        """The whole answer of a command that changes nothing, as text. Raises BackendUnavailable."""
+        return (await self.ask(argv)).decode("utf-8", "replace")
 
     # --------------------------------------------------------------- settings
 
-    async def learn(self) -> Config:
-        """How the cluster is set up, looked up from time to time. Raises BackendUnavailable."""
-        now = self.clock()
-        if self.config is None or not 0 <= now - self._learned_at < _FRESH:
-            lsid, bparams, clusters = await asyncio.gather(
-                self.ask(commands.IDENTITY), self.ask(commands.PARAMETERS), self.answer(commands.CLUSTERS)
-            )
-            told = clusters.out.decode("utf-8", "replace")
-            self.config = config.read(lsid, bparams, told, await asyncio.to_thread(self._lsf_conf))
-            self._learned_at = now
-        return self.config
+    async def _settings(self) -> Config:
+        lsid, bparams, clusters = await asyncio.gather(
+            self.text(commands.IDENTITY), self.text(commands.PARAMETERS), self.answer(commands.CLUSTERS)
+        )
+        told = clusters.out.decode("utf-8", "replace")
+        return config.read(lsid, bparams, told, await asyncio.to_thread(self._lsf_conf))
 
     def _lsf_conf(self) -> str:
         try:
@@ -253,7 +218,7 @@ class Client:
 
     async def nodes(self, before: Mapping[str, Node]) -> tuple[Node, ...]:
         """All hosts. Raises BackendUnavailable."""
-        said, machines = await asyncio.gather(self._hosts(), self.ask(commands.MACHINES))
+        said, machines = await asyncio.gather(self._hosts(), self.text(commands.MACHINES))
         seen = await self.parsed(hosts.machines, machines)
         if not said:
             raise BackendUnavailable(f"{self.cluster}: bhosts shows no hosts")
@@ -272,7 +237,7 @@ class Client:
                 self._host_fields = None
             else:
                 raise self.failed(argv, answer)
-        return await self.parsed(listing.wide_hosts, await self.ask(commands.HOSTS))
+        return await self.parsed(listing.wide_hosts, await self.text(commands.HOSTS))
 
 
 def _has(said: str, any_of: Iterable[str]) -> bool:

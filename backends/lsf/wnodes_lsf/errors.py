@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from wnodes_batch.acting import DONE
+from wnodes_batch.outcomes import Meanings, unfinished, verdict_of
 from wnodes_batch.runner import Answer
 from wnodes_engine.backend import Action, ActionOutcome, JobRef, Verdict
 
-_MEANINGS: Final[tuple[tuple[str, Verdict], ...]] = (
+_MEANINGS: Final[Meanings] = (
     # the request was never taken in
     (r"LIM is down|Connection refused by server|Batch service not registered", Verdict.PASSING),
     (r"Unable to find LIM|try later|No job Id can be used now|cannot fork", Verdict.PASSING),
@@ -41,19 +42,14 @@ _NOISE: Final = re.compile(r"^(?:batch system daemon|LSF daemon \(LIM\)) not res
 
 def verdict(said: str) -> Verdict:
     """What a message of failure means; LSF's plain word that it will not is a refusal."""
-    for pattern, means in _MEANINGS:
-        if re.search(pattern, said):
-            return means
-    return Verdict.REFUSED
+    return verdict_of(said, _MEANINGS)
 
 
 def submission(answer: Answer) -> str | ActionOutcome:
     """The id of the job that bsub has submitted, or what else became of it."""
-    if not answer.began:
-        return ActionOutcome(Verdict.PASSING, answer.said)
-    if (
-        answer.status is None or answer.status < 0 or 128 < answer.status < 255
-    ):  # a signal, as a shell tells it
+    if (outcome := unfinished(answer)) is not None:
+        return outcome
+    if answer.status is not None and 128 < answer.status < 255:  # a signal, as a shell tells it
         said = plain(answer.said) if answer.said else "bsub ended without a word"
         return ActionOutcome(Verdict.UNKNOWN, said)
     out = answer.out.decode("utf-8", "replace")
@@ -69,10 +65,8 @@ def submission(answer: Answer) -> str | ActionOutcome:
 
 def actions(action: Action, refs: Iterable[JobRef], answer: Answer) -> Mapping[JobRef, ActionOutcome]:
     """What became of each job that one command was about."""
-    if not answer.began:
-        return dict.fromkeys(refs, ActionOutcome(Verdict.PASSING, answer.said))
-    if answer.status is None or answer.status < 0:
-        return dict.fromkeys(refs, ActionOutcome(Verdict.UNKNOWN, plain(answer.said)))
+    if (outcome := unfinished(answer)) is not None:
+        return dict.fromkeys(refs, outcome)
     told: dict[str, str] = {}
     for line in f"{answer.out.decode('utf-8', 'replace')}\n{answer.said}".splitlines():
         if matched := _OF_JOB.fullmatch(line):

@@ -14,11 +14,12 @@ from typing import Final
 import msgspec
 from wnodes_batch import logfile
 from wnodes_batch.bulk import chunks
+from wnodes_batch.client import AT_ONCE
 from wnodes_batch.telling import Telling
 from wnodes_engine.backend import ENDED, BackendUnavailable, Ending, Endings, Fate, JobRef
 
 from wnodes_lsf import accounting, acct_file, commands
-from wnodes_lsf.client import AT_ONCE, Client
+from wnodes_lsf.client import Client
 from wnodes_lsf.options import Options
 
 _PIECE: Final = 16 << 20  # bytes of lsb.acct that are read at a time

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 import msgspec
+from wnodes_batch.bulk import Unreadable
 from wnodes_engine.values import Node
 
 from wnodes_lsf.fields import HostSaid
-from wnodes_lsf.listing import Unreadable
 from wnodes_lsf.states import takes_work
 from wnodes_lsf.words import mib, number
 

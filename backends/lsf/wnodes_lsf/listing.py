@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Final, Generic, TypeVar
 
 import msgspec
+from wnodes_batch.bulk import Unreadable
 
 from wnodes_lsf.fields import HOST_NEEDED, TEXTS, HostSaid, Said
 
@@ -22,10 +23,6 @@ NO_JOBS: Final = (
     "No DONE/EXIT job found",
 )
 """How LSF says that there is nothing to list; it also ends with an error then."""
-
-
-class Unreadable(Exception):  # noqa: N818 - it says what a listing is
-    """A listing is not of the form that was asked for: the whole of it is worth nothing."""
 
 
 class _Document(msgspec.Struct, Generic[T], rename="upper"):

@@ -6,9 +6,9 @@ import re
 import shlex
 from typing import Final
 
+from wnodes_batch.script import encoded, holding, text_of
 from wnodes_engine.backend import SlotRequest
 
-LARGEST: Final = 4 << 20
 _LONG: Final = 1000
 """bsub reads lines in pieces; each piece of a longer one could begin like an option."""
 
@@ -23,19 +23,13 @@ def script_of(slot: SlotRequest, directory: str | None = None) -> bytes:
     nothing. What a job asks is in its request. A shell changes to `directory` first, if one is given. Raises
     ValueError for a script that LSF does not take.
     """
-    if not slot.script:
-        held = "infinity" if slot.walltime is None else str(slot.walltime)
-        return f"#!/bin/sh\nexec sleep {held}\n".encode()
-    script = slot.script if slot.script.startswith("#!") else f"#!/bin/sh\n{slot.script}"
-    if "\0" in script:
-        raise ValueError("its script has NUL characters, which LSF does not take")
+    script = text_of(slot, "LSF")
+    if script is None:
+        return holding(slot)
     lines = [_defanged(line) for line in script.split("\n")]
     if directory is not None and _SHELLS.fullmatch(lines[0].rstrip()):
         lines.insert(1, f"cd {shlex.quote(directory)} || exit 1")
-    text = "\n".join(lines).encode()
-    if len(text) > LARGEST:
-        raise ValueError(f"its script has more than {LARGEST} bytes")
-    return text if text.endswith(b"\n") else text + b"\n"
+    return encoded("\n".join(lines if lines[-1] == "" else [*lines, ""]))
 
 
 def _defanged(line: str) -> str:

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 import msgspec
-from wnodes_batch.bulk import remembered
+from wnodes_batch.bulk import Unreadable, remembered
 from wnodes_batch.hostlist import expand
 from wnodes_batch.tags import ref_of
 from wnodes_engine.backend import ENDED, Ending, JobState
 
-from wnodes_slurm.columns import Columns, Unreadable
+from wnodes_slurm.columns import Columns
 from wnodes_slurm.jobs import Row, text_of
 from wnodes_slurm.states import JOB_STATES, MAY_RETURN
 from wnodes_slurm.words import TAG_WIDTH, Resources, mib, moment, number, resources, seconds

@@ -5,9 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Sequence
 
-
-class Unreadable(Exception):  # noqa: N818 - it says what a listing is
-    """A listing is not of the form that was asked for: the whole of it is worth nothing."""
+from wnodes_batch.bulk import Unreadable
 
 
 class Columns:

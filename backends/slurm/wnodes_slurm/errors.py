@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from wnodes_batch.acting import DONE
+from wnodes_batch.outcomes import Meanings, unfinished, verdict_of
 from wnodes_batch.runner import Answer
 from wnodes_engine.backend import Action, ActionOutcome, JobRef, Verdict
 
-_MEANINGS: Final[tuple[tuple[str, Verdict], ...]] = (
+_MEANINGS: Final[Meanings] = (
     # the request was never taken in
     (r"\(connect failure\)|Communication connection failure|authentication error", Verdict.PASSING),
     (r"temporarily unable to accept job|try again later|Resource temporarily unavailable", Verdict.PASSING),
@@ -31,18 +32,13 @@ _NOISE: Final = re.compile(r"^(?:[a-z_]+:? )?error: (?:Batch job submission fail
 
 def verdict(said: str) -> Verdict:
     """What a message of failure means; the controller's plain word that it will not is a refusal."""
-    for pattern, means in _MEANINGS:
-        if re.search(pattern, said):
-            return means
-    return Verdict.REFUSED
+    return verdict_of(said, _MEANINGS)
 
 
 def submission(answer: Answer) -> str | ActionOutcome:
     """The id of the job that sbatch has submitted, or what else became of it."""
-    if not answer.began:
-        return ActionOutcome(Verdict.PASSING, answer.said)
-    if answer.status is None or answer.status < 0:
-        return ActionOutcome(Verdict.UNKNOWN, answer.said or f"sbatch was ended by signal {answer.status}")
+    if (outcome := unfinished(answer)) is not None:
+        return outcome
     if answer.status == 0:
         id_ = answer.out.decode("ascii", "replace").strip().partition(";")[0]
         if id_.isascii() and id_.isdigit():
@@ -55,10 +51,8 @@ def submission(answer: Answer) -> str | ActionOutcome:
 
 def actions(action: Action, refs: Iterable[JobRef], answer: Answer) -> Mapping[JobRef, ActionOutcome]:
     """What became of each job that one command was about."""
-    if not answer.began:
-        return dict.fromkeys(refs, ActionOutcome(Verdict.PASSING, answer.said))
-    if answer.status is None or answer.status < 0:
-        return dict.fromkeys(refs, ActionOutcome(Verdict.UNKNOWN, answer.said))
+    if (outcome := unfinished(answer)) is not None:
+        return dict.fromkeys(refs, outcome)
     told: dict[str, str] = {}
     for line in answer.said.splitlines():
         if matched := _CANCELLED.fullmatch(line):

@@ -11,11 +11,12 @@ from typing import Final
 
 import msgspec
 from wnodes_batch.bulk import chunks
+from wnodes_batch.client import AT_ONCE
 from wnodes_batch.telling import Telling
 from wnodes_engine.backend import ENDED, BackendUnavailable, Ending, Endings, Fate, JobRef
 
 from wnodes_slurm import accounting, commands, jobs
-from wnodes_slurm.client import AT_ONCE, Client
+from wnodes_slurm.client import Client
 from wnodes_slurm.jobs import Row
 from wnodes_slurm.options import Options
 

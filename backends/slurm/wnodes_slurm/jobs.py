@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
 import msgspec
-from wnodes_batch.bulk import remembered
+from wnodes_batch.bulk import Unreadable, remembered
 from wnodes_batch.hostlist import expand
 from wnodes_batch.tags import ref_of
 from wnodes_engine.backend import ENDED, Job, JobRef, JobState
 
-from wnodes_slurm.columns import Columns, Unreadable
+from wnodes_slurm.columns import Columns
 from wnodes_slurm.states import job_state
 from wnodes_slurm.words import TAG_WIDTH, Resources, moment, number, resources, seconds
 

@@ -6,9 +6,9 @@ import re
 from typing import Final
 
 import msgspec
+from wnodes_batch.bulk import Unreadable
 from wnodes_engine.values import Node
 
-from wnodes_slurm.columns import Unreadable
 from wnodes_slurm.states import takes_work
 from wnodes_slurm.words import number
 

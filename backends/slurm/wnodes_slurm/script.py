@@ -5,10 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from wnodes_batch.script import encoded, holding, text_of
 from wnodes_engine.backend import SlotRequest
-
-LARGEST: Final = 4 << 20
-"""Slurm's own limit, in bytes."""
 
 _DIRECTIVE: Final = re.compile(r"\s*#(?=SBATCH|PBS|BSUB)")
 
@@ -19,16 +17,8 @@ def script_of(slot: SlotRequest) -> bytes:
     Options in its comments (`#SBATCH`) are made plain comments: what a job asks is in its request. Raises
     ValueError for one that Slurm does not take.
     """
-    if not slot.script:
-        held = "infinity" if slot.walltime is None else str(slot.walltime)
-        return f"#!/bin/sh\nexec sleep {held}\n".encode()
-    script = slot.script if slot.script.startswith("#!") else f"#!/bin/sh\n{slot.script}"
-    if "\0" in script or "\r\n" in script:
-        raise ValueError("its script has NUL characters or line ends of DOS, which Slurm does not take")
-    text = _defanged(script).encode()
-    if len(text) > LARGEST:
-        raise ValueError(f"its script has more than {LARGEST} bytes")
-    return text
+    script = text_of(slot, "Slurm", dos=False)
+    return holding(slot) if script is None else encoded(_defanged(script))
 
 
 def _defanged(script: str) -> str:

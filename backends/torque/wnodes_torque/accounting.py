@@ -12,6 +12,7 @@ from datetime import datetime, tzinfo
 from typing import Final
 
 import msgspec
+from wnodes_batch.bulk import Unreadable
 from wnodes_batch.tags import ref_of
 from wnodes_engine.backend import Ending, JobState
 
@@ -20,7 +21,6 @@ from wnodes_torque.states import shell_status
 from wnodes_torque.words import (
     Cores,
     Size,
-    Unreadable,
     exec_host,
     exec_vnode,
     mib,

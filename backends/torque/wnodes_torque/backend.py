@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from wnodes_batch import identity
-from wnodes_batch.acting import DONE, NOT_THE_ONE, already, ours
+from wnodes_batch.acting import DONE, NOT_THE_ONE
 from wnodes_batch.bulk import chunks
-from wnodes_batch.identity import Identities, Lookup, Means
+from wnodes_batch.client import AT_ONCE, Run
+from wnodes_batch.driver import Closed, Driver
+from wnodes_batch.identity import Lookup, Means
+from wnodes_batch.outcomes import outcome_of
 from wnodes_batch.runner import run
 from wnodes_batch.submitting import submission
 from wnodes_engine.backend import (
@@ -19,7 +21,6 @@ from wnodes_engine.backend import (
     Action,
     ActionOutcome,
     BackendUnavailable,
-    BatchBackend,
     Capability,
     Ending,
     Endings,
@@ -31,29 +32,18 @@ from wnodes_engine.backend import (
     SlotRequest,
     Snapshot,
     Verdict,
-    unfit,
 )
 
 from wnodes_torque import commands, doctor, errors, jobs, logs
-from wnodes_torque.client import AT_ONCE, Client, Run
+from wnodes_torque.client import Client
 from wnodes_torque.history import History
 from wnodes_torque.jobs import Row
 from wnodes_torque.nodes import Seen, placed
 from wnodes_torque.options import Dialect, read_options
 from wnodes_torque.script import script_of
 
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]+")
-_OURS: Final = "wnodes"
-"""How the note of a drain of ours begins: others' are not undone."""
-
 _ALWAYS: Final = frozenset({Capability.PIN, Capability.HOLD, Capability.FINISHED})
 _PRIVILEGED: Final = frozenset({Capability.REQUEUE, Capability.SUSPEND, Capability.EXTEND, Capability.DRAIN})
-_NEEDS: Final = {
-    Action.REQUEUE: Capability.REQUEUE,
-    Action.SUSPEND: Capability.SUSPEND,
-    Action.RESUME: Capability.SUSPEND,
-    Action.EXTEND: Capability.EXTEND,
-}
 _SLOW: Final = frozenset({Action.REQUEUE, Action.SUSPEND, Action.RESUME})
 """These go to the job's node, and took 5 to 11 s each: one command for each job, some at a time."""
 
@@ -61,8 +51,11 @@ _SIDE_BY_SIDE: Final = 8
 _LOOK_AGAIN: Final = 30.0  # seconds for which what was seen of the nodes will do
 
 
-class TorqueBackend(BatchBackend):
+class TorqueBackend(Driver[Row]):
     """A TORQUE or PBS server, reached by its commands on this machine."""
+
+    JOB = commands.JOB
+    NODE = commands.NODE
 
     def __init__(
         self,
@@ -75,15 +68,8 @@ class TorqueBackend(BatchBackend):
         own: int | None = None,
     ) -> None:
         """Reads the options; nothing is asked of the server yet. Raises ValueError."""
-        super().__init__(name, options)
         self._options = read_options(name, options)
-        try:
-            self._identities = Identities(
-                self._options.submit_as, self._options.service_user, self._options.min_uid, lookup, own
-            )
-        except ValueError as error:
-            raise ValueError(f"backends.{name}.options.{error}") from None
-        self._lookup = lookup
+        super().__init__(name, options, self._options, lookup, own)
         self._client = Client(name, self._options, clock, runner)
         self._history = History(self._client, self._options)
         self._seen: Seen | None = None
@@ -94,10 +80,6 @@ class TorqueBackend(BatchBackend):
         """What is certain, until the server has told who may do what."""
         able = _ALWAYS | (_PRIVILEGED if self._client.privileged else frozenset())
         return able | {Capability.MEMORY} if self._keeps_to_memory() else able
-
-    def runs_as(self, user: str) -> str:
-        """By their own names; the service has a user of its own."""
-        return self._identities.runs_as(user)
 
     def _keeps_to_memory(self) -> bool:
         if self._options.memory is not None:
@@ -116,12 +98,6 @@ class TorqueBackend(BatchBackend):
         self._history.saw(rows)
         return Snapshot(seen.nodes, await self._client.parsed(jobs.jobs, rows), taken_at)
 
-    async def find(self, wanted: Mapping[str, str]) -> Mapping[str, JobRef]:
-        """What of ours is there and has not ended, by key."""
-        if not wanted:
-            return {}
-        return ours(await self._client.jobs(), wanted, self.runs_as)
-
     async def finished(self, cursor: str) -> Endings:
         """The endings since `cursor`, from the accounting log, or from qstat where there is none."""
         return await self._history.finished(cursor)
@@ -139,7 +115,7 @@ class TorqueBackend(BatchBackend):
 
     async def submit(self, slot: SlotRequest) -> JobRef | ActionOutcome:
         """Submit with one command, under a name that has the key and the time."""
-        if said := unfit(slot) or _unfit_names(slot):
+        if said := self._unfit(slot):
             return ActionOutcome(Verdict.REFUSED, said)
         try:
             who, script = self._identities.resolve(slot.user), script_of(slot)
@@ -157,13 +133,22 @@ class TorqueBackend(BatchBackend):
             return ActionOutcome(Verdict.REFUSED, said)
         submitted_at = int(self._client.clock())
         argv = commands.submit(dialect, slot, submitted_at, who, self._options, places)
-        argv = self._identities.command(self._client.program(argv), who, self._client.env)
+        argv = self._identities.command(self._client.located(argv), who, self._client.env)
         answer = errors.submission(await self._client.run(argv, script))
         if not isinstance(answer, str):
             return answer
         ref = JobRef(self.name, answer, slot.key, submitted_at)
         self._history.submitted(ref, slot, who.name)
         return ref
+
+    @classmethod
+    def _unfit(cls, slot: SlotRequest) -> str:
+        """Both systems, and shells, read more into a name than a name: `a:ppn=9+b`, `queue@server`, `a;b`."""
+        if slot.queue is not None and not commands.QUEUE.fullmatch(slot.queue):
+            return f"there is no queue {slot.queue!r}"
+        if slot.account is not None and not commands.ACCOUNT.fullmatch(slot.account):
+            return f"there is no account {slot.account!r}"
+        return super()._unfit(slot)
 
     async def _places(self, slot: SlotRequest) -> Sequence[tuple[str, int]]:
         """Where the parts go: as they are pinned, or on nodes of our choice where only some are allowed."""
@@ -186,39 +171,22 @@ class TorqueBackend(BatchBackend):
 
     # ------------------------------------------------------------------ acting
 
-    async def act(
-        self, action: Action, refs: Sequence[JobRef], *, walltime: int | None = None
-    ) -> Mapping[JobRef, ActionOutcome]:
-        """Look at the jobs, and do it to those that are the ones meant and not so already."""
-        outcomes: dict[JobRef, ActionOutcome] = dict.fromkeys(refs, NOT_THE_ONE)
-        if not refs:
-            return outcomes
-        if action is Action.EXTEND and (walltime is None or walltime < 1):
-            return dict.fromkeys(refs, ActionOutcome(Verdict.REFUSED, "a walltime is needed to extend a job"))
-        ids = {ref.id for ref in refs if ref.cluster == self.name and commands.JOB.fullmatch(ref.id)}
-        try:
-            await self._client.learn()
-            rows = await self._client.rows(ids)
-        except BackendUnavailable as error:
-            return dict.fromkeys(refs, ActionOutcome(Verdict.PASSING, str(error)))
-        if (needed := _NEEDS.get(action)) is not None and needed not in self.capabilities:
-            return dict.fromkeys(refs, ActionOutcome(Verdict.REFUSED, f"this server lets us not {action}"))
-        to_do: list[JobRef] = []
-        for ref in dict.fromkeys(refs):
-            row = rows.get(ref.id)
-            if row is None or row.ref != ref or row.state in ENDED:
-                continue
-            if (outcome := already(action, row.state) or _held_by_others(action, row)) is not None:
-                outcomes[ref] = outcome
-            else:
-                to_do.append(ref)
-        outcomes.update(await self._carry_out(action, to_do, walltime))
-        return outcomes
+    async def _learn(self) -> object:
+        return await self._client.learn()
+
+    async def _of_users(self, users: Sequence[str]) -> Sequence[Row]:  # noqa: ARG002 - qstat shows all
+        return await self._client.jobs()
+
+    async def _with_ids(self, ids: Sequence[str]) -> Mapping[str, Row]:
+        return await self._client.rows(ids)
+
+    def _objection(self, action: Action, row: Row) -> ActionOutcome | None:
+        return _held_by_others(action, row)
 
     async def _carry_out(
-        self, action: Action, refs: Sequence[JobRef], walltime: int | None
+        self, action: Action, rows: Sequence[Row], walltime: int | None
     ) -> Mapping[JobRef, ActionOutcome]:
-        by_id = {ref.id: ref for ref in refs}
+        by_id = {row.ref.id: row.ref for row in rows}
         outcomes: dict[JobRef, ActionOutcome] = {}
         gate = asyncio.Semaphore(_SIDE_BY_SIDE)
 
@@ -247,32 +215,18 @@ class TorqueBackend(BatchBackend):
             return dict.fromkeys(refs, ActionOutcome(Verdict.UNKNOWN, f"{said}; then {error}"))
         return {ref: _now(action, ref, rows.get(ref.id), walltime, said) for ref in refs}
 
-    async def set_node(self, node: str, action: NodeAction, reason: str) -> ActionOutcome:
-        """Close a node with a note of ours, or undo that; what others have closed is left alone."""
-        if not commands.NODE.fullmatch(node):
-            return ActionOutcome(Verdict.REFUSED, f"there is no node {node!r}")
-        try:
-            dialect = await self._client.dialect()
-            seen = await self._client.node(node)
-        except BackendUnavailable as error:
-            return ActionOutcome(Verdict.PASSING, str(error))
+    async def _closed(self, node: str) -> Closed | None:
+        seen = await self._client.node(node)
         if not any(shown.name == node for shown in seen.nodes):
-            return ActionOutcome(Verdict.REFUSED, f"there is no node {node!r}")
-        why = seen.notes.get(node, "")
-        if (node in seen.offline) is (action is NodeAction.DRAIN):
-            return DONE
-        if action is NodeAction.UNDRAIN and not why.startswith(_OURS):
-            said = f"{node} was closed by somebody else: {why or 'nothing says why'}"
-            return ActionOutcome(Verdict.CONFLICT, said)
-        note = _CONTROL.sub(" ", reason).strip()[:200]
-        note = note if note.startswith(_OURS) else f"{_OURS}: {note}"
-        answer = await self._client.do(commands.set_node(dialect, node, action, note))
-        if answer.status is None:
-            verdict = Verdict.UNKNOWN if answer.began else Verdict.PASSING
-            return ActionOutcome(verdict, answer.said)
-        if answer.status == 0 and not answer.said:  # TORQUE tells an error, and exits with 0
-            return DONE
-        return ActionOutcome(errors.verdict(answer.said), errors.plain(answer.said))
+            return None
+        return Closed(node in seen.offline, seen.notes.get(node, ""))
+
+    async def _set_node(self, node: str, action: NodeAction, reason: str) -> ActionOutcome:
+        dialect = (await self._client.learn()).dialect
+        answer = await self._client.do(commands.set_node(dialect, node, action, reason))
+        if answer.status == 0 and answer.said:  # TORQUE tells an error, and exits with 0
+            return ActionOutcome(errors.verdict(answer.said), errors.plain(answer.said))
+        return outcome_of(answer, errors.verdict, errors.plain)
 
     # ------------------------------------------------------------------ doctor
 
@@ -304,21 +258,6 @@ class TorqueBackend(BatchBackend):
             shown=doctor.shown_memory([(node.up, node.memory) for node in seen.nodes]),
         )
         return doctor.findings(config, self._options, looked)
-
-    async def close(self) -> None:
-        """There is nothing to let go of: every command has ended."""
-
-
-def _unfit_names(slot: SlotRequest) -> str:
-    """Both systems, and shells, read more into a name than a name: `a:ppn=9+b`, `queue@server`, `a;b`."""
-    for name in (*(node for node, _ in slot.nodes), *slot.allowed, *slot.excluded):
-        if not commands.NODE.fullmatch(name):
-            return f"there is no node {name!r}"
-    if slot.queue is not None and not commands.QUEUE.fullmatch(slot.queue):
-        return f"there is no queue {slot.queue!r}"
-    if slot.account is not None and not commands.ACCOUNT.fullmatch(slot.account):
-        return f"there is no account {slot.account!r}"
-    return ""
 
 
 def _held_by_others(action: Action, row: Row) -> ActionOutcome | None:

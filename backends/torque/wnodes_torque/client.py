@@ -1,18 +1,17 @@
-"""Asking a server: commands with its environment, and answers that are whole or an error."""
+"""Asking a TORQUE or PBS server: its nodes, its jobs, whose commands it has, and what we may do."""
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import socket
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Final, ParamSpec, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
 
 import msgspec
 from wnodes_batch.bulk import chunks
+from wnodes_batch.client import AT_ONCE, CommandClient
 from wnodes_batch.identity import account
-from wnodes_batch.runner import Answer, Command, run
 from wnodes_engine.backend import BackendUnavailable
 
 from wnodes_torque import commands, openpbs, torque
@@ -21,18 +20,8 @@ from wnodes_torque.errors import all_unknown, plain
 from wnodes_torque.jobs import Row
 from wnodes_torque.nodes import Seen
 from wnodes_torque.options import Dialect, Options
-from wnodes_torque.words import Unreadable
-
-P = ParamSpec("P")
-T = TypeVar("T")
-Run = Callable[[Command], Awaitable[Answer]]
-
-AT_ONCE: Final = 200
-"""Jobs that one command is about."""
 
 _MANY: Final = 1000  # jobs for which the whole listing is cheaper
-_LARGEST: Final = 1 << 30  # bytes of a listing
-_FRESH: Final = 3600  # seconds for which what is known of the server's attributes counts
 _FAILED: Final = re.compile(r"(?i)error|cannot|unable|refused")
 
 
@@ -50,17 +39,21 @@ _FORMS: Final = {
 }
 
 
-class Client:
+class Client(CommandClient[Options, Config]):
     """One server as its commands show it."""
 
-    def __init__(self, cluster: str, options: Options, clock: Callable[[], float], runner: Run = run) -> None:
-        self.cluster = cluster
-        self.clock = clock
-        self.config: Config | None = None
-        self.privileged = bool(options.manager)
-        self._options = options
-        self._run = runner
-        self._learned_at = 0.0
+    @property
+    def privileged(self) -> bool:
+        """Whether we are an operator or manager of the server, as far as that is known."""
+        if self._options.manager is not None or self.config is None:
+            return bool(self._options.manager)
+        own = account(os.geteuid())
+        return os.geteuid() == 0 or (own is not None and self.config.trusts(own.name, socket.gethostname()))
+
+    @property
+    def folder(self) -> str | None:
+        """Where the commands are."""
+        return self._options.bin
 
     @property
     def env(self) -> Mapping[str, str]:
@@ -72,25 +65,13 @@ class Client:
             env |= {"PBS_CONF_FILE": self._options.conf}
         return env
 
-    def program(self, argv: tuple[str, ...]) -> tuple[str, ...]:
-        """A command with the path of its program, where the options name one."""
-        folder = self._options.bin
-        return (f"{folder.rstrip('/')}/{argv[0]}", *argv[1:]) if folder else argv
+    def plain(self, said: str) -> str:
+        """A message on one line, without the program's own words before it."""
+        return plain(said)
 
-    async def run(self, argv: tuple[str, ...], stdin: bytes = b"") -> Answer:
-        """Run a command that changes something, its program's path included."""
-        return await self._run(Command(argv, stdin, limit=self._options.limit, env=self.env))
-
-    async def do(self, argv: tuple[str, ...]) -> Answer:
-        """Run a command that changes something, in our own name."""
-        return await self.run(self.program(argv))
-
-    async def ask(self, argv: tuple[str, ...]) -> bytes:
-        """The whole answer of a command that changes nothing. Raises BackendUnavailable."""
-        answer = await self._ask(argv)
-        if answer.status != 0 or _FAILED.search(answer.said):
-            raise BackendUnavailable(f"{self.cluster}: {argv[0]}: {plain(answer.said)}")
-        return answer.out
+    def complains(self, said: str) -> bool:
+        """Whether what stands in standard error is an error, though the exit status is 0."""
+        return _FAILED.search(said) is not None
 
     async def jobs(self) -> list[Row]:
         """All jobs that the server shows. Raises BackendUnavailable."""
@@ -109,11 +90,11 @@ class Client:
     async def node(self, name: str) -> Seen:
         """One node; nothing if it is not there. Raises BackendUnavailable."""
         dialect = await self.dialect()
-        answer = await self._ask(commands.nodes(dialect, name))
+        answer = await self.answer(commands.nodes(dialect, name))
         if "Unknown node" in answer.said:
             return Seen((), {}, frozenset(), {})
         if answer.status != 0:
-            raise BackendUnavailable(f"{self.cluster}: pbsnodes: {plain(answer.said)}")
+            raise self.failed(("pbsnodes",), answer)
         return await self.parsed(_FORMS[dialect].nodes, answer.out)
 
     async def rows(self, ids: Iterable[str]) -> dict[str, Row]:
@@ -124,9 +105,9 @@ class Client:
         dialect = await self.dialect()
         found: dict[str, Row] = {}
         for some in chunks(sorted(wanted), AT_ONCE):
-            answer = await self._ask(commands.some_jobs(dialect, some))
+            answer = await self.answer(commands.some_jobs(dialect, some))
             if answer.status is None or (answer.status != 0 and not all_unknown(answer.said)):
-                raise BackendUnavailable(f"{self.cluster}: qstat: {plain(answer.said)}")
+                raise self.failed(("qstat",), answer)
             if not answer.out.strip():
                 continue
             rows = await self.parsed(_FORMS[dialect].jobs, answer.out, self.cluster)
@@ -143,13 +124,6 @@ class Client:
             found += (await self.rows(some)).values()
         return found
 
-    async def parsed(self, parse: Callable[P, T], *args: P.args, **more: P.kwargs) -> T:
-        """What a parser makes of an answer, without keeping others waiting. Raises BackendUnavailable."""
-        try:
-            return await asyncio.to_thread(parse, *args, **more)
-        except Unreadable as error:
-            raise BackendUnavailable(f"{self.cluster}: {error}") from error
-
     async def dialect(self) -> Dialect:
         """Whose commands there are. Raises BackendUnavailable."""
         if self._options.dialect is not None:
@@ -158,20 +132,13 @@ class Client:
             return self.config.dialect
         return (await self._version())[0]
 
-    async def learn(self) -> Config:
-        """How the server is set up, looked up from time to time. Raises BackendUnavailable."""
-        now = self.clock()
-        if self.config is None or not 0 <= now - self._learned_at < _FRESH:
-            dialect, version = await self._version()
-            listing = await self.ask(commands.server(dialect))
-            said = await self.parsed(_FORMS[dialect].settings, listing)
-            read = Config(dialect, version, said)
-            self.privileged = self._is_privileged(read)
-            self.config, self._learned_at = read, now
-        return self.config
+    async def _settings(self) -> Config:
+        dialect, version = await self._version()
+        listing = await self.ask(commands.server(dialect))
+        return Config(dialect, version, await self.parsed(_FORMS[dialect].settings, listing))
 
     async def _version(self) -> tuple[Dialect, str]:
-        answer = await self._ask(commands.VERSION)
+        answer = await self.answer(commands.VERSION)
         said = f"{answer.out.decode('utf-8', 'replace')}\n{answer.said}"
         found = dialect_of(said) if answer.status is not None else None
         if self._options.dialect is not None:
@@ -179,13 +146,3 @@ class Client:
         if found is None:
             raise BackendUnavailable(f"{self.cluster}: qstat is neither TORQUE's nor PBS's: {plain(said)}")
         return found
-
-    def _is_privileged(self, read: Config) -> bool:
-        if self._options.manager is not None:
-            return self._options.manager
-        own = account(os.geteuid())
-        return os.geteuid() == 0 or (own is not None and read.trusts(own.name, socket.gethostname()))
-
-    async def _ask(self, argv: tuple[str, ...]) -> Answer:
-        limit = self._options.limit
-        return await self._run(Command(self.program(argv), limit=limit, most=_LARGEST, env=self.env))

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from wnodes_batch.acting import DONE
+from wnodes_batch.outcomes import Meanings, unfinished, verdict_of
 from wnodes_batch.runner import Answer
 from wnodes_engine.backend import Action, ActionOutcome, JobRef, Verdict
 
 from wnodes_torque.commands import JOB
 
-_MEANINGS: Final[tuple[tuple[str, Verdict], ...]] = (
+_MEANINGS: Final[Meanings] = (
     # the request was never taken in: nobody was reached
     (r"cannot connect to server|Couldn't connect to cluster|could not connect to trqauthd", Verdict.PASSING),
     (
@@ -37,18 +38,13 @@ _SHORT: Final = 300
 
 def verdict(said: str) -> Verdict:
     """What a message of failure means; the server's plain word that it will not is a refusal."""
-    for pattern, means in _MEANINGS:
-        if re.search(pattern, said):
-            return means
-    return Verdict.REFUSED
+    return verdict_of(said, _MEANINGS)
 
 
 def submission(answer: Answer) -> str | ActionOutcome:
     """The id of the job that qsub has submitted, or what else became of it."""
-    if not answer.began:
-        return ActionOutcome(Verdict.PASSING, answer.said)
-    if answer.status is None or answer.status < 0:
-        return ActionOutcome(Verdict.UNKNOWN, answer.said or f"qsub was ended by signal {answer.status}")
+    if (outcome := unfinished(answer)) is not None:
+        return outcome
     if answer.status == 0:
         id_ = answer.out.decode("ascii", "replace").strip()
         if JOB.fullmatch(id_):
@@ -68,10 +64,8 @@ def actions(action: Action, refs: Sequence[JobRef], answer: Answer) -> Mapping[J
 
     qhold, qrls and qalter of TORQUE fail without a word for a job that is not there.
     """
-    if not answer.began:
-        return dict.fromkeys(refs, ActionOutcome(Verdict.PASSING, answer.said))
-    if answer.status is None or answer.status < 0:
-        return dict.fromkeys(refs, ActionOutcome(Verdict.UNKNOWN, answer.said or "the command was killed"))
+    if (outcome := unfinished(answer)) is not None:
+        return dict.fromkeys(refs, outcome)
     if answer.status == 0:
         return dict.fromkeys(refs, DONE)
     named = {name: ref for ref in refs for name in (ref.id, ref.id.partition(".")[0])}

@@ -12,13 +12,13 @@ from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 import msgspec
-from wnodes_batch.bulk import remembered
+from wnodes_batch.bulk import Unreadable, remembered
 from wnodes_engine.values import Node
 
 from wnodes_torque.jobs import Row, row
 from wnodes_torque.nodes import Seen
 from wnodes_torque.states import is_offline, takes_work
-from wnodes_torque.words import Size, Unreadable, exec_host, exec_vnode, mib, moment, number, seconds
+from wnodes_torque.words import Size, exec_host, exec_vnode, mib, moment, number, seconds
 
 Said = str | int | float | bool | None
 F = TypeVar("F")

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
-
+from wnodes_batch.script import encoded, holding, text_of
 from wnodes_batch.tags import tag
 from wnodes_engine.backend import SlotRequest
-
-LARGEST: Final = 4 << 20
-"""More bytes than these are refused."""
 
 
 def script_of(slot: SlotRequest) -> bytes:
@@ -16,15 +12,10 @@ def script_of(slot: SlotRequest) -> bytes:
 
     Raises ValueError for one that qsub does not take.
     """
-    if not slot.script:
-        held = "infinity" if slot.walltime is None else str(slot.walltime)
-        return f"#!/bin/sh\nexec sleep {held}\n".encode()
-    script = slot.script if slot.script.startswith("#!") else f"#!/bin/sh\n{slot.script}"
-    if "\0" in script or "\r\n" in script:
-        raise ValueError("its script has NUL characters or line ends of DOS, which qsub does not take")
-    text = (script if script.endswith("\n") else f"{script}\n").encode()
-    if len(text) > LARGEST:
-        raise ValueError(f"its script has more than {LARGEST} bytes")
+    script = text_of(slot, "qsub", dos=False)
+    if script is None:
+        return holding(slot)
+    text = encoded(script if script.endswith("\n") else f"{script}\n")
     if prefix(slot, 0).rpartition("-")[0] in script:
         raise ValueError("its script has the key of the job itself in it")
     return text

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from html import unescape
 from typing import Final
 
-from wnodes_batch.bulk import remembered
+from wnodes_batch.bulk import Unreadable, remembered
 from wnodes_engine.values import Node
 
 from wnodes_torque.jobs import Row, row
@@ -20,7 +20,6 @@ from wnodes_torque.nodes import Seen
 from wnodes_torque.states import is_offline, takes_work
 from wnodes_torque.words import (
     Size,
-    Unreadable,
     exec_host,
     mib,
     moment,

@@ -9,11 +9,7 @@ from functools import lru_cache
 from typing import Final
 
 import msgspec
-
-
-class Unreadable(Exception):  # noqa: N818 - it says what a listing is
-    """A listing is not of the form that was asked for: the whole of it is worth nothing."""
-
+from wnodes_batch.bulk import Unreadable
 
 Cores = tuple[tuple[str, int], ...]
 

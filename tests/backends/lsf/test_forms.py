@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from wnodes_batch.bulk import Unreadable
 from wnodes_engine.backend import JobState
 from wnodes_lsf import accounting, acct_file, config, fields, hosts, jobs, listing, long, words
 from wnodes_lsf.fields import Said
 from wnodes_lsf.jobs import Form
-from wnodes_lsf.listing import Unreadable
 from wnodes_lsf.states import JOB_STATES, job_state, takes_work
 from wnodes_lsf.words import Unit
 

@@ -206,7 +206,7 @@ def test_others_drains_are_not_undone_and_ours_say_so(lab: Lab) -> None:
     lab.slurm.reasons["n2"] = "disk"
     drained, undrained = asyncio.run(both("n2"))
     assert (drained.verdict, undrained.verdict) == (Verdict.DONE, Verdict.CONFLICT)
-    assert "drained by somebody else: disk" in undrained.message
+    assert "closed by somebody else: disk" in undrained.message
     asyncio.run(lab.backend.set_node("n1", NodeAction.DRAIN, "a\nvm"))
     assert lab.slurm.reasons["n1"] == "wnodes: a vm"
 

@@ -8,11 +8,11 @@ import string
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from wnodes_batch.bulk import Unreadable
 from wnodes_batch.hostlist import compress, expand
 from wnodes_batch.tags import ref_of, tag
 from wnodes_engine.backend import JobState
 from wnodes_slurm import accounting, config, jobs, nodes
-from wnodes_slurm.columns import Unreadable
 from wnodes_slurm.states import JOB_STATES, job_state, takes_work
 from wnodes_slurm.words import Resources, mib, moment, resources, seconds
 

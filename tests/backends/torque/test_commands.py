@@ -12,7 +12,7 @@ from wnodes_batch.identity import Account
 from wnodes_engine.backend import Action, JobRef, NodeAction, SlotRequest, unfit
 from wnodes_engine.values import Node
 from wnodes_torque import commands
-from wnodes_torque.backend import _unfit_names
+from wnodes_torque.backend import TorqueBackend
 from wnodes_torque.nodes import Seen, placed
 from wnodes_torque.options import Dialect, Options, read_options
 from wnodes_torque.script import script_of
@@ -125,7 +125,7 @@ def test_a_script_that_qsub_would_not_take_as_it_is_is_refused(script: str) -> N
     ],
 )
 def test_a_name_is_never_more_than_a_name(fields: dict[str, Any]) -> None:
-    assert "there is no" in _unfit_names(slot(**fields))
+    assert "there is no" in TorqueBackend._unfit(slot(**fields))
 
 
 @given(
@@ -139,7 +139,7 @@ def test_no_value_becomes_an_option_or_two_words(
     name: str, queue: str, account: str, node: str, dialect: Dialect
 ) -> None:
     made = slot(name=name, queue=queue, account=account, nodes=((node, 1),))
-    if unfit(made) or _unfit_names(made):
+    if unfit(made) or TorqueBackend._unfit(made):
         return
     words = commands.submit(dialect, made, 1, ADA, Options(), made.nodes)
     plain = commands.submit(

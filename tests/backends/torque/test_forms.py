@@ -9,12 +9,13 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from wnodes_batch.bulk import Unreadable
 from wnodes_engine.backend import JobState
 from wnodes_torque import accounting, config, states, words
 from wnodes_torque.accounting import Deletion
 from wnodes_torque.config import Config
 from wnodes_torque.options import Dialect
-from wnodes_torque.words import Size, Unreadable
+from wnodes_torque.words import Size
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ from typing import Any
 from backends.torque.test_forms import PBS_LINE, TORQUE_LINE
 from hypothesis import given
 from hypothesis import strategies as st
+from wnodes_batch.bulk import Unreadable
 from wnodes_engine.backend import JobState
 from wnodes_torque import accounting, jobs, openpbs, torque
-from wnodes_torque.words import Unreadable
 
 TAGS = ("Data", "Job", "Job_Id", "exec_host", "Node", "name", "jobs", "Resource_List", "nodes")
 PIECES = [f"<{slash}{tag}>".encode() for tag in TAGS for slash in ("", "/")]

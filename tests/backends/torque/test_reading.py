@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from wnodes_batch.bulk import Unreadable
 from wnodes_engine.backend import ENDED, Job, JobRef, JobState
 from wnodes_torque import jobs, openpbs, torque
 from wnodes_torque.jobs import Row
-from wnodes_torque.words import Unreadable
 
 RECORDED = Path(__file__).with_name("recorded")
 
