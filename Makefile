@@ -79,6 +79,9 @@ figures: $(READY)       ## measure what the project promises, and print a table;
 kills: $(READY)         ## kill a real daemon under load, again and again, and look what is lost or done twice; KILLS=300
 	PYTHONPATH=tests $(BIN)/python -m kills --kills $(or $(KILLS),300) $(KILLING)
 
+kills-slurm: $(READY)   ## the same on a real Slurm, in three minutes; takes root; KILLS=40
+	PYTHONPATH=tests WNODES_LAB_INSTALL=1 $(BIN)/python -m kills --slurm --kills $(or $(KILLS),40) $(KILLING)
+
 takeover: $(READY)      ## measure how long nobody leads when the leader of two daemons is gone
 	$(call keep,takeover.md,bench.takeover)
 

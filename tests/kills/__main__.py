@@ -1,9 +1,10 @@
-"""Kill a real daemon under load, hundreds of times: `make kills KILLS=300`.
+"""Kill a real daemon under load, hundreds of times: `make kills KILLS=300`; on a Slurm: `make kills-slurm`.
 
 Clients hand requests in without end, each under a key of its own, and ask again under the same key until they
 are answered. The daemon is killed with SIGKILL at random moments, in its start, too, and started again. The
-farm is simulated, with the faults of a real one; what happened on it is in a file that survives. In the end
-everything that was answered for must be there, once, and over, and nothing may have run twice.
+farm is simulated, with the faults of a real one, and what happened on it is in a file that survives; or it is
+a Slurm, and its accounting tells. In the end everything that was answered for must be there, once, and over,
+and nothing may have run twice.
 """
 
 from __future__ import annotations
@@ -15,9 +16,13 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+from labs.slurm.carried import history, made
+from labs.slurm.cluster import missing, running
 from sites.history import History, faults_of
 from sites.postgresql import Cluster, programs
 from sites.running import Site
@@ -49,8 +54,10 @@ FAULTS = {
 class Asker(threading.Thread):
     """Hands requests in, one call after the other; `answered` has what each call was answered."""
 
-    def __init__(self, site: Site, number: int, pause: float) -> None:
+    def __init__(self, site: Site, number: int, pause: float, **form: object) -> None:
+        """Asks for jobs like this `form`."""
         super().__init__(daemon=True)
+        self._form = {"kind": "job", "user": f"u{number}", "group": "lab", "cores": 4} | form
         self.answered: dict[str, list[str]] = {}
         self.repeated = 0
         self.differed = 0
@@ -65,13 +72,7 @@ class Asker(threading.Thread):
             while not self.done.is_set():
                 call += 1
                 origin = self._draw.choice(["grid", "local", "local"])
-                one = {
-                    "kind": "job",
-                    "origin": origin,
-                    "user": f"u{self._number}",
-                    "group": "lab",
-                    "cores": 4,
-                }
+                one = {"origin": origin, **self._form}
                 self._ask(http, f"{self._number}-{call}", [one] * self._draw.randint(1, 3))
                 self.done.wait(self._pause)
 
@@ -123,15 +124,10 @@ def _wait(site: Site) -> None:
     sys.exit("the daemon does not answer")
 
 
-def main() -> None:
-    """Kill, let all come to its end, look, print; exit status 1 where something is wrong."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=300)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--postgresql", action="store_true", help="on a PostgreSQL server, not on a file")
-    args = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="kills"))
-    site = Site(folder)
+@contextmanager
+def simulated(args: argparse.Namespace) -> Iterator[tuple[Site, list[Asker], Callable[[], History]]]:
+    """A site on the simulated farm, who asks there, and what has happened on the farm."""
+    site = Site(Path(tempfile.mkdtemp(prefix="kills")))
     daemon: dict[str, object] = {"tick": 0.05, "settle": 2}
     cluster = None
     if args.postgresql:
@@ -140,8 +136,43 @@ def main() -> None:
         cluster = Cluster(bin_)
         daemon["store"] = cluster.database()
     site.write(daemon=daemon, speed=60, runs=[0.2, 1.0], faults=FAULTS, seed=args.seed)
-    (folder / "little.policy").write_text(POLICY)
-    askers = [Asker(site, number, 0.2) for number in range(2)]
+    (site.folder / "little.policy").write_text(POLICY)
+    yield site, [Asker(site, number, 0.2) for number in range(2)], lambda: History(site.record())
+    if cluster is not None:
+        cluster.close()
+
+
+@contextmanager
+def on_slurm() -> Iterator[tuple[Site, list[Asker], Callable[[], History]]]:
+    """A site on a Slurm of our own, who asks there, and what Slurm's accounting tells."""
+    if reason := missing():
+        sys.exit(reason)
+    with running() as slurm:
+        site = made(Path(tempfile.mkdtemp(prefix="kills")), slurm)
+        form = {"user": "games", "group": "games", "cores": 2, "memory": 64, "walltime": 1}
+        askers = [Asker(site, number, 0.4, **form) for number in range(2)]
+        yield site, askers, lambda: history(slurm, site)
+
+
+def main() -> None:
+    """Kill, let all come to its end, look, print; exit status 1 where something is wrong."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--postgresql", action="store_true", help="on a PostgreSQL server, not on a file")
+    parser.add_argument("--slurm", action="store_true", help="on a real Slurm, which takes root")
+    args = parser.parse_args()
+    with on_slurm() if args.slurm else simulated(args) as (site, askers, happened):
+        wrong = _kill_and_look(args, site, askers, happened)
+    if wrong:
+        sys.stdout.write("".join(f"  {line}\n" for line in wrong[:50]))
+        sys.exit(f"seed {args.seed}; what it left is in {site.folder}")
+
+
+def _kill_and_look(
+    args: argparse.Namespace, site: Site, askers: Sequence[Asker], happened: Callable[[], History]
+) -> list[str]:
+    """What is wrong."""
     for asker in askers:
         asker.start()
     took = kill(site, args.kills, random.Random(args.seed))
@@ -153,14 +184,14 @@ def main() -> None:
     deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
         live = list(client.requests(state=",".join(LIVE)))
-        if not live and not History(site.record()).there:
+        if not live and not happened().there:
             break
         time.sleep(0.5)
     views = {view.id: client.show(view.id) for view in client.requests()}
     site.end()
     answered = [id_ for asker in askers for ids in asker.answered.values() for id_ in ids]
-    history = History(site.record())
-    wrong = faults_of(history, set(answered), views)
+    told = happened()
+    wrong = faults_of(told, set(answered), views)
     wrong += ["two calls were given one request"] * (len(answered) != len(set(answered)))
     wrong += [f"request {id_} was taken in, and answered to nobody" for id_ in views.keys() - set(answered)]
     wrong += ["a call made again was answered otherwise"] * sum(asker.differed for asker in askers)
@@ -169,16 +200,12 @@ def main() -> None:
         ("kills", f"{args.kills} in {took:.0f} s"),
         ("requests answered for", f"{len(answered):,}"),
         ("calls that had to be made again", f"{sum(asker.repeated for asker in askers):,}"),
-        ("jobs started", f"{sum(sum(jobs.values()) for jobs in history.starts.values()):,}"),
+        ("jobs started", f"{sum(sum(jobs.values()) for jobs in told.starts.values()):,}"),
         ("requests that had to make room", f"{left:,}"),
         ("what is wrong", f"{len(wrong):,}"),
     )
     sys.stdout.write("".join(f"{name + ':':<34} {value}\n" for name, value in rows))
-    if cluster is not None:
-        cluster.close()
-    if wrong:
-        sys.stdout.write("".join(f"  {line}\n" for line in wrong[:50]))
-        sys.exit(f"seed {args.seed}; what it left is in {folder}")
+    return wrong
 
 
 if __name__ == "__main__":

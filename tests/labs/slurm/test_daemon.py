@@ -3,53 +3,19 @@
 from __future__ import annotations
 
 import signal
-import sqlite3
 import threading
 import time
 from collections import Counter
 from pathlib import Path
 
-import yaml
+from labs.slurm.carried import history, made
 from labs.slurm.cluster import Cluster
 from sites.running import Site, form
 from wnodes_daemon.client import ApiError, Client, Unreachable
 from wnodes_daemon.records import LIVE, State
 from wnodes_engine.wire import RequestForm
 
-POLICY = """
-policy lab "a lab"
-share work 100%
-assign work otherwise
-route job, vmjob, vm, pool to grid queue "grid" account "cloud"
-"""
-SETTLE = 25  # credentials live for 20 s here
 PATIENCE = 240.0
-
-
-def made(folder: Path, cluster: Cluster) -> Site:
-    """A site whose backend is the lab's cluster."""
-    site = Site(folder)
-    (folder / "little.policy").write_text(POLICY)
-    options = {
-        "submit_as": "uid",
-        "service_user": "nobody",
-        "min_uid": 2,
-        "conf": str(cluster.conf),
-        "workdir": "/tmp",
-        "output": "/dev/null",
-        "login": False,
-        "limit": 10,
-        "history": 3600,
-    }
-    written = {
-        "name": "lab",
-        "timezone": "UTC",
-        "policy": "little.policy",
-        "backends": {"grid": {"driver": "slurm", "options": options}},
-        "daemon": {"tick": 0.5, "settle": SETTLE},
-    }
-    site.file.write_text(yaml.safe_dump(written))
-    return site
 
 
 def job(cores: int = 1) -> RequestForm:
@@ -88,19 +54,6 @@ def over(client: Client) -> bool:
         return not list(client.requests(state=",".join(LIVE)))
     except (Unreachable, ApiError):
         return False
-
-
-def starts(cluster: Cluster) -> Counter[str]:
-    """How often each job of ours was started, by accounting: a line for each start, by its name."""
-    shown = cluster.run(
-        "sacct", "-n", "-X", "-D", "-P", "-S", "now-1hours", "-u", "games", "-o", "JobName,Start,NodeList"
-    )
-    names: Counter[str] = Counter()
-    for line in shown.splitlines():
-        name, start, nodes = line.split("|")
-        if name.startswith("wn-") and start != "None" and not nodes.startswith("None"):
-            names[name] += 1
-    return names
 
 
 def finished(client: Client, cluster: Cluster, answered: list[str]) -> Counter[State]:
@@ -163,13 +116,7 @@ def test_nothing_is_lost_and_nothing_runs_twice_through_kills_and_hangs(
         assert set(states) <= {State.DONE, State.FAILED, State.CANCELLED}
         assert states[State.DONE] >= 0.8 * sum(states.values()), states
         time.sleep(6)  # accounting lags
-        with sqlite3.connect(tmp_path / "wnodes.sqlite") as store:
-            request_of = dict(store.execute("SELECT key, request FROM dispatches"))
-        runs = Counter[int]()
-        for name, count in starts(cluster).items():
-            if (request := request_of.get(name.split("-")[1])) is not None:  # else another test's
-                runs[request] += count
-        assert {request: count for request, count in runs.items() if count > 1} == {}
+        assert not history(cluster, site).twice
         alive = set(cluster.run("squeue", "-h", "-u", "man", "-o", "%i").split())
         ended = set(strangers) - alive
         lost = set(
