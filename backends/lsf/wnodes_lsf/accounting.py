@@ -18,7 +18,7 @@ def from_rows(rows: Iterable[Row]) -> list[Ending]:
     return [_of_row(row) for row in rows if row.state in ENDED]
 
 
-def from_text(listing: str, cluster: str, now: int) -> list[Ending]:
+def from_text(listing: bytes, cluster: str, now: int) -> list[Ending]:
     """The endings that bacct or bhist tells; one that may not be its job's is nobody's: no key, no user."""
     return [
         _of_text(id_, told, doubtful, cluster)

@@ -185,34 +185,23 @@ class Client(CommandClient[Options, Config]):
         self, where: Sequence[str], ids: tuple[str, ...], said: list[Said], form: jobs.Form, now: int
     ) -> dict[str, long.Told]:
         """What the long listing tells of these jobs, where it is certain that it speaks of them."""
-        names = {jobs.id_of(each, form.has_index): each for each in said}
-        text = await self._long(where, ids)
-        single, doubtful = await asyncio.to_thread(lambda: long.by_id(long.blocks(text)))
-        certain = {
-            id_: single[id_]
-            for id_, each in names.items()
-            if id_ in single and long.belongs(single[id_], each.job_name, each.user)
-        }
-        for id_ in sorted(doubtful & set(names))[:_MOST_DOUBTFUL]:
-            first = next(iter(long.blocks(await self._long((), (id_,)))), None)
-            if (
-                first is not None
-                and first.id == id_
-                and long.belongs(first, names[id_].job_name, names[id_].user)
-            ):
-                certain[id_] = first
-        return await asyncio.to_thread(
-            lambda: {id_: long.read(block, now, names[id_].job_name) for id_, block in certain.items()}
-        )
+        names = {jobs.id_of(each, form.has_index): (each.job_name, each.user) for each in said}
+        listing = await self._long(where, ids)
+        told, doubtful = await asyncio.to_thread(long.told_of, listing, names, now)
+        for id_ in sorted(doubtful)[:_MOST_DOUBTFUL]:
+            first = next(long.blocks(await self._long((), (id_,))), None)
+            if first is not None and first.id == id_ and long.belongs(first, *names[id_]):
+                told[id_] = long.read(first, now, names[id_][0])
+        return told
 
-    async def _long(self, where: Sequence[str], ids: tuple[str, ...]) -> str:
+    async def _long(self, where: Sequence[str], ids: tuple[str, ...]) -> bytes:
         argv = commands.long(where, ids)
         answer = await self.answer(argv)
         if answer.status != 0 and not (
             answer.status is not None and _has(answer.said, (*NO_JOBS, "is not found"))
         ):
             raise self.failed(argv, answer)
-        return answer.out.decode("utf-8", "replace")
+        return answer.out
 
     # ------------------------------------------------------------------ hosts
 

@@ -121,8 +121,7 @@ class History:
             missing = answer.status is not None and any(known in answer.said for known in _NOTHING)
             if answer.status != 0 and not missing:
                 raise client.failed(argv, answer)
-            text = answer.out.decode("utf-8", "replace")
-            return await client.parsed(accounting.from_text, text, client.cluster, now)
+            return await client.parsed(accounting.from_text, answer.out, client.cluster, now)
         return []
 
     async def again(self, refs: Sequence[JobRef]) -> Mapping[JobRef, Fate | Ending]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 Cores = tuple[tuple[str, int], ...]
@@ -45,6 +46,7 @@ def said(text: str) -> str:
     return "" if text in _NOTHING else text
 
 
+@lru_cache(1 << 16)
 def moment(text: str, now: int) -> int | None:
     """Seconds since the epoch of `Nov 23 01:53`, `Mon Nov 23 01:53:28 2026`, `11/23-01:53:28`.
 

@@ -56,7 +56,7 @@ SAID = Said(
     "text", [recorded("bjobs_UF_run").out, recorded("bjobs_l_run").out], ids=["-UF", "-l"]
 )
 def test_what_the_long_listing_adds(text: str) -> None:
-    [block] = long.blocks(text)
+    [block] = long.blocks(text.encode())
     assert long.belongs(block, "my.job_1", "labuser")
     told = long.read(block, NOW, "my.job_1")
     made = row(msgspec.structs.replace(SAID, exec_host="vm"), told=told)
@@ -67,7 +67,7 @@ def test_what_the_long_listing_adds(text: str) -> None:
 
 def test_a_job_on_several_hosts() -> None:
     text = recorded("m_bjobs").part("\nJob <20>")
-    first, second = long.blocks(text)  # of -l and of -UF
+    first, second = long.blocks(text.encode())  # of -l and of -UF
     wanted = (("vn2", 4), ("vn1", 4), ("vm", 2))
     assert long.read(first, NOW).hosts == long.read(second, NOW).hosts == wanted
     assert long.read(second, NOW).slots == 10
@@ -82,13 +82,13 @@ def test_a_job_on_several_hosts() -> None:
     ],
 )
 def test_how_a_job_ended(name: str, status: int | None, ended: str) -> None:
-    [block] = long.blocks(recorded(name).out)
+    [block] = long.blocks(recorded(name).out.encode())
     told = long.read(block, NOW)
     assert (told.exit_status, told.ended_at, told.status) == (status, at(ended), "EXIT")
 
 
 def test_a_history_with_a_requeue_tells_the_last_start_and_the_end() -> None:
-    [ending] = accounting.from_text(recorded("bhist").out, "grid", NOW)
+    [ending] = accounting.from_text(recorded("bhist").out.encode(), "grid", NOW)
     assert (ending.ref.id, ending.user, ending.account, ending.queue) == (
         "15",
         "labuser",
@@ -101,7 +101,7 @@ def test_a_history_with_a_requeue_tells_the_last_start_and_the_end() -> None:
 
 
 def test_a_requeue_is_no_end() -> None:
-    assert accounting.from_text(recorded("brequeue").part("\nJob <15>"), "grid", NOW) == []
+    assert accounting.from_text(recorded("brequeue").part("\nJob <15>").encode(), "grid", NOW) == []
 
 
 BACCT = """
@@ -129,7 +129,7 @@ SUMMARY:      ( time unit: second )
 
 
 def test_what_bacct_tells() -> None:
-    [ending] = accounting.from_text(BACCT, "grid", NOW)
+    [ending] = accounting.from_text(BACCT.encode(), "grid", NOW)
     assert (ending.ref.key, ending.user, ending.queue) == ("k1", "rmurri", "pub.1h")
     assert (ending.state, ending.native_state) == (JobState.CANCELLED, "EXIT TERM_OWNER")
     assert ending.nodes == (("a3201", 2), ("a3202", 1))
