@@ -126,3 +126,37 @@ def test_nothing_is_lost_and_nothing_runs_twice_through_kills_and_hangs(
     finally:
         if site.process is not None:
             site.end()
+
+
+def test_in_a_shared_slurm_requests_wait_in_its_queue_run_where_it_has_room_and_are_withdrawn(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    natives = [cluster.native("-w", node, "-c16", user="man") for node in cluster.nodes]
+    site = made(tmp_path, cluster, mode="shared", patience=15, max_pending=2)
+    client = site.start()
+
+    def states() -> list[str]:
+        return [view.state for view in client.requests()]
+
+    try:
+        client.submit_all([form(user="games", group="games", cores=2, memory=64, walltime=60)] * 3)
+        cluster.wait(30, "two requests in its queue", lambda: states() == ["starting"] * 2 + ["waiting"])
+        cluster.wait(
+            30,
+            "Slurm's reason",
+            lambda: "(Resources)" in client.show("1").message or "waits in grid" in client.show("1").message,
+        )
+        first = {a.job for a in client.show("1").attempts}
+        cluster.wait(
+            60, "another try", lambda: len({a.job for a in client.show("1").attempts if a.job} - first) > 0
+        )
+        cluster.run("scancel", natives[2])
+        cluster.wait(60, "all to run", lambda: states() == ["running"] * 3)
+        nodes = {
+            place.node for view in client.requests() if view.decision for place in view.decision.placement
+        }
+        assert nodes == {cluster.nodes[2]}
+        used = {node.name: node.used_cores for node in client.nodes()}
+        assert used == {"g1": 16, "g2": 16, "g3": 6, "g4": 16}
+    finally:
+        site.end()
