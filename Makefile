@@ -8,6 +8,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 PEERS  := $(VENV)/.peers
 CURVES := $(VENV)/.curves
+API    := $(VENV)/.api
 FAST   := .venv-compiled
 BUILT  := $(FAST)/.ready
 OF_CORE := decisions large traced modelled
@@ -46,6 +47,9 @@ test-compiled: $(BUILT) ## all that the core promises, of the compiled core
 lab-openstack: $(READY) ## drive a real OpenStack of four hosts; installs it outside the repository where it is missing
 	WNODES_LABS=openstack WNODES_LAB_INSTALL=1 $(BIN)/pytest -rs -p no:xdist tests/labs/openstack $(LAB)
 
+lab-network: $(READY)   ## cut the link of a daemon that leads, on a host of its own: namespaces of the kernel
+	WNODES_LABS=network $(BIN)/pytest -rs -p no:xdist tests/labs/network $(LAB)
+
 openstack-figures: $(READY) ## from request to ACTIVE, through the executor and plain, in that cloud
 	@mkdir -p .benchmarks; WNODES_LAB_INSTALL=1 $(MEASURE) labs.openstack.figures | tee .benchmarks/openstack.md
 
@@ -75,6 +79,15 @@ bench-expected:         ## expect from now on what the last `make bench` has mea
 
 figures: $(READY)       ## measure what the project promises, and print a table; TRACE=LOG.swf.gz is a log of yours
 	$(call keep,figures.md,bench.figures $(if $(TRACE),--trace $(TRACE)) $(FIGURES),$(FIGURES))
+
+schemathesis: $(API)    ## try the API of a real daemon with what its own document allows, and forbids
+	$(MEASURE) schemathesis_run
+
+openapi: $(READY)       ## write schemas/openapi.json anew
+	$(MEASURE) schemathesis_run.document > schemas/openapi.json
+
+load: $(READY)          ## measure how much a daemon takes, and what it does when that is too much; LOAD="soak"
+	$(call keep,load.md,load $(LOAD),$(LOAD))
 
 kills: $(READY)         ## kill a real daemon under load, again and again, and look what is lost or done twice; KILLS=300
 	PYTHONPATH=tests $(BIN)/python -m kills --kills $(or $(KILLS),300) $(KILLING)
@@ -126,6 +139,10 @@ $(BUILT): pyproject.toml $(shell find engine schemas daemon backends -name '*.py
 $(PEERS): $(READY)
 	@echo "installing the engines that are measured beside ours (once) ..."
 	@PYTHONPATH=tests $(BIN)/python -m bench.peers.install
+	@touch $@
+
+$(API): $(READY)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[api]'
 	@touch $@
 
 $(CURVES): $(READY)

@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from starlette.requests import Request as Call
 from starlette.responses import Response, StreamingResponse
 from wnodes_engine import __version__, wire
 from wnodes_engine.site import Limits
-from wnodes_engine.values import Decision, Kind, Origin, Request
+from wnodes_engine.values import Decision, Request
 
 from wnodes_daemon import answering, policy_api, views
 from wnodes_daemon.access.door import Door
 from wnodes_daemon.access.identity import Forbidden, Identity, Scope, vouched
 from wnodes_daemon.answering import KeyUsed
-from wnodes_daemon.bodies import read_body
+from wnodes_daemon.bodies import header, read_body
 from wnodes_daemon.grouping import Busy
+from wnodes_daemon.listing import PARAMETERS, asked_for
 from wnodes_daemon.live_policy import LivePolicy
+from wnodes_daemon.metrics import Metrics
 from wnodes_daemon.openapi import Operation, Parameter
 from wnodes_daemon.problems import ProblemError, denied, failed, invalid, not_theirs
-from wnodes_daemon.records import Entry, Filter, State
+from wnodes_daemon.records import Entry, State
 from wnodes_daemon.service import Service
 from wnodes_daemon.watching import Full, Watches, events
 
 _NOT_KEPT: Final = {"cache-control": "no-store", "x-accel-buffering": "no"}
+_log: Final = logging.getLogger(__name__)
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -34,7 +39,8 @@ _encode: Final = msgspec.json.Encoder().encode
 class Context:
     """What the handlers work with; `backends` tells how the batch systems answer.
 
-    `log_problem` tells why the decision log is not written, "" while it is, or is not wanted.
+    `log_problem` tells why the decision log is not written, "" while it is, or is not wanted; `unready` why
+    calls are better made elsewhere, "" while they are not.
     """
 
     service: Service
@@ -43,6 +49,8 @@ class Context:
     backends: Callable[[], tuple[views.BackendView, ...]]
     door: Door
     watches: Watches
+    metrics: Metrics
+    unready: Callable[[], str]
     log_problem: Callable[[], str] = str
     policies: LivePolicy | None = None
 
@@ -62,6 +70,10 @@ async def submit(context: Context, call: Call, who: Identity) -> Response:
     except KeyUsed:
         detail = "there was another call under this Idempotency-Key: make a new key for each call"
         raise failed(409, detail) from None
+    for entry in entries:
+        if entry.decision is not None:
+            context.metrics.decided("request", entry.decision)
+    _log.info("taken in", extra={**_by(who), "requests": [entry.id for entry in entries if entry.id]})
     items = [_item(entry) for entry in entries]
     if not single:
         return _answer(views.ItemsView(tuple(items)), 200)
@@ -101,7 +113,7 @@ async def watch(context: Context, call: Call, who: Identity) -> Response:
 
 async def listing(context: Context, call: Call, who: Identity) -> Response:
     """Requests that you may see, oldest first, by any of the filters; follow `next` until it is null."""
-    which = _filter(call.query_params, context.limits.page, who)
+    which = asked_for(call.query_params, context.limits.page, who)
     entries = await context.service.page(which)
     following = str(entries[-1].id) if len(entries) == which.limit else None
     return _answer(views.PageView(tuple(views.request_view(entry) for entry in entries), following))
@@ -117,16 +129,22 @@ async def cancel(context: Context, call: Call, who: Identity) -> Response:
     if entry is None:
         over = await service.show(id_) or known
         raise failed(409, f"request {id_} is {over.state} already")
+    _log.info("taken back", extra={**_by(who), "request": id_})
     return _answer(views.request_view(entry), 202 if entry.cancelling else 200)
 
 
 async def decide(context: Context, call: Call, who: Identity) -> Response:
     """What would become of one request, or of each of a list, if it came in now. Nothing changes."""
     forms = await _forms(context, call, who)
-    decisions = tuple(context.service.decide(request) for request in _requests(context, forms, who))
-    if isinstance(forms, wire.RequestForm):
-        return _answer(decisions[0])
-    return _answer(views.DecisionsView(decisions))
+    decisions = context.service.decide_all(_requests(context, forms, who))
+    # Of a long list many are the same one: each is counted and written once.
+    times = Counter(map(id, decisions))
+    texts = {}
+    for key, decision in {id(decision): decision for decision in decisions}.items():
+        context.metrics.decided("question", decision, times[key])
+        texts[key] = msgspec.Raw(_encode(decision))
+    answers = [texts[id(decision)] for decision in decisions]
+    return _answer(answers[0] if isinstance(forms, wire.RequestForm) else {"decisions": answers})
 
 
 async def shares(context: Context, _: Call, __: Identity) -> Response:
@@ -190,6 +208,10 @@ async def health(context: Context, _: Call, __: Identity) -> Response:
 # ------------------------------------------------------------------- reading
 
 
+def _by(who: Identity) -> dict[str, str]:
+    return {"user": who.user, "by": who.by}
+
+
 async def _whole(service: Service, entry: Entry) -> views.RequestView:
     """A request with all that is known of it."""
     attempts, orders = await service.attempts(entry.id), await service.orders_of(entry.id)
@@ -209,7 +231,7 @@ def _none(id_: int) -> ProblemError:
 
 def _repeatable(call: Call, forms: object, who: Identity) -> answering.Call | None:
     """The call under its key, if it has one."""
-    if (key := call.headers.get("idempotency-key")) is None:
+    if (key := header(call, b"idempotency-key")) is None:
         return None
     try:
         return answering.call_of(f"{who.by} {who.user}", key, _encode(forms))
@@ -254,75 +276,6 @@ def _id(call: Call) -> int:
     return int(text)
 
 
-_LISTING: Final = (
-    Parameter("state", "query", f"one or several, with commas between: {', '.join(State)}"),
-    Parameter("share", "query", "a share, with everything below it, such as grid.lhc"),
-    Parameter("user", "query", "who asked"),
-    Parameter("group", "query", "the group of who asked"),
-    Parameter("kind", "query", "job, vmjob, vm or pool"),
-    Parameter("origin", "query", "local, grid or cloud"),
-    Parameter("cursor", "query", "the `next` of the page before"),
-    Parameter("limit", "query", "how many at most, 100 if left out; fewer may come"),
-)
-
-
-class _Query(msgspec.Struct, forbid_unknown_fields=True):
-    """The parameters of a listing, as they are written."""
-
-    state: tuple[State, ...] = ()
-    share: wire.Text | None = None
-    user: wire.Text | None = None
-    group: wire.Text | None = None
-    kind: Kind | None = None
-    origin: Origin | None = None
-    cursor: int = 0
-    limit: int = 100
-
-
-def _filter(given: Mapping[str, str], most: int, who: Identity) -> Filter:
-    """The filter that the parameters ask for; ProblemError with the parameter's name."""
-    asked: dict[str, Any] = dict(given)
-    if "state" in asked:
-        asked["state"] = [state for state in asked["state"].split(",") if state]
-    try:
-        query = msgspec.convert(asked, _Query, strict=False)
-    except msgspec.ValidationError as error:
-        raise invalid(_wrong_parameter(error)) from None
-    for name, number, low, high in (
-        ("cursor", query.cursor, 0, 1 << 60),
-        ("limit", query.limit, 1, 1_000_000),
-    ):
-        if not low <= number <= high:
-            raise invalid(wire.WireError(f"?{name}", f"this has to be from {low} to {high}"))
-    return Filter(
-        states=query.state,
-        share=query.share,
-        user=query.user,
-        group=query.group,
-        kind=query.kind,
-        origin=query.origin,
-        after=query.cursor,
-        limit=min(query.limit, most),
-        visible=who.sees,
-    )
-
-
-def _wrong_parameter(error: msgspec.ValidationError) -> wire.WireError:
-    message, _, where = str(error).partition(" - at `$")
-    if message.startswith("Object contains unknown field"):
-        message = message.replace("Object contains unknown field", "there is no parameter").replace("`", "'")
-        return wire.WireError("?", message, f"known here: {', '.join(_Query.__struct_fields__)}")
-    name = where.strip("`.").partition("[")[0]
-    if message.startswith("Expected `int`"):
-        message = "this has to be a whole number"
-    elif "regex" in message or "length" in message:
-        message = f"this is not {wire.TEXT_HELP}"
-    else:
-        message = message.replace("Invalid enum value", f"there is no {name}")
-    told = next(one.description for one in _LISTING if one.name == name)
-    return wire.WireError(f"?{name}", message, told)
-
-
 # ------------------------------------------------------------------ answering
 
 
@@ -340,11 +293,17 @@ def _answer(
 
 # --------------------------------------------------------------------- routes
 
-_ONE: Final = Parameter("id", "path", "the id that was given when the request was taken in")
+_ONE: Final = Parameter(
+    "id",
+    "path",
+    "the id that was given when the request was taken in",
+    {"type": "string", "pattern": "^[0-9]{1,18}$"},
+)
 _KEY: Final = Parameter(
     "Idempotency-Key",
     "header",
     "a call made again under its key, within a day, is answered as it was then",
+    {"type": "string", "pattern": "^[!-~]{1,255}$"},
 )
 _WRITE: Final = (400, 408, 413, 415, 429, 503)
 
@@ -366,7 +325,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         listing,
         answers={200: views.PageView},
         problems=(400, 503),
-        parameters=_LISTING,
+        parameters=PARAMETERS,
     ),
     Operation(
         "GET",

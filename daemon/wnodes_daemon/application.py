@@ -1,8 +1,9 @@
-"""The ASGI application: the operations as routes, every failure as a problem, calls within bounds."""
+"""The ASGI application: the operations as routes, every failure as a problem."""
 
 from __future__ import annotations
 
 import logging
+import time
 from collections import defaultdict
 from typing import Final
 
@@ -13,10 +14,11 @@ from starlette.requests import ClientDisconnect
 from starlette.requests import Request as Call
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from wnodes_daemon.api import OPERATIONS, Context
 from wnodes_daemon.grouping import Busy
+from wnodes_daemon.metrics import CONTENT_TYPE
 from wnodes_daemon.openapi import Operation, document
 from wnodes_daemon.problems import TITLES, ProblemError, problem, respond
 from wnodes_daemon.store import StoreUnavailable
@@ -27,7 +29,7 @@ DOCUMENT: Final = "/v1/openapi.json"
 
 
 def application(context: Context) -> ASGIApp:
-    """The API of one daemon."""
+    """The API of one daemon. How many call at one time is the server's to bound."""
     by_path: dict[str, list[Operation]] = defaultdict(list)
     for operation in OPERATIONS:
         by_path[operation.path].append(operation)
@@ -36,13 +38,25 @@ def application(context: Context) -> ASGIApp:
     async def describe(_: Call) -> Response:
         return Response(text, media_type="application/json")
 
+    async def lives(_: Call) -> Response:
+        return Response("ok\n", media_type="text/plain")
+
+    async def is_ready(_: Call) -> Response:
+        why_not = context.unready()
+        return Response(f"{why_not or 'ok'}\n", 503 if why_not else 200, media_type="text/plain")
+
+    async def metrics(_: Call) -> Response:
+        return Response(context.metrics.text(), headers={"content-type": CONTENT_TYPE})
+
+    # For anybody: what probes and Prometheus ask, and how to ask for the rest.
+    plain = {DOCUMENT: describe, "/livez": lives, "/readyz": is_ready, "/metrics": metrics}
     routes = [_route(context, path, operations) for path, operations in by_path.items()]
     served = Starlette(
-        routes=[*routes, Route(DOCUMENT, describe, methods=["GET"])],
+        routes=[*routes, *(Route(path, answer, methods=["GET"]) for path, answer in plain.items())],
         exception_handlers={HTTPException: _not_here, Exception: _fault},
     )
     served.router.redirect_slashes = False  # what is not there is a problem, as everywhere
-    return _Bounded(served, context.limits.connections)
+    return served
 
 
 def _route(context: Context, path: str, operations: list[Operation]) -> Route:
@@ -57,12 +71,21 @@ def _route(context: Context, path: str, operations: list[Operation]) -> Route:
 
 
 async def _answered(context: Context, call: Call, operation: Operation) -> Response:
+    began = time.perf_counter()
+    response = await _answer(context, call, operation)
+    took = time.perf_counter() - began
+    context.metrics.called(call.method, operation.path, response.status_code, took)
+    return response
+
+
+async def _answer(context: Context, call: Call, operation: Operation) -> Response:
     try:
         if operation.scope is None:
             return await operation.handler(context, call)
         who = await context.door.identity(call)
         context.door.let_in(who, operation.scope, operation.right)
-        return await operation.handler(context, call, who)
+        with context.door.one_of_theirs(who):
+            return await operation.handler(context, call, who)
     except ProblemError as error:
         return respond(error.problem, error.headers)
     except StoreUnavailable as error:
@@ -86,25 +109,3 @@ async def _not_here(call: Call, error: Exception) -> Response:
 async def _fault(call: Call, error: Exception) -> Response:
     _log.error("a call failed", exc_info=error, extra={"method": call.method, "path": call.url.path})
     return respond(problem(500, "the call could not be finished; the daemon's log says more"))
-
-
-class _Bounded:
-    """Turns calls away while `most` are under way, instead of making all of them wait."""
-
-    def __init__(self, app: ASGIApp, most: int) -> None:
-        self._app = app
-        self._most = most
-        self._under_way = 0
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        if self._under_way >= self._most:
-            await respond(problem(429, "too many calls at one time: ask again later"))(scope, receive, send)
-            return
-        self._under_way += 1
-        try:
-            await self._app(scope, receive, send)
-        finally:
-            self._under_way -= 1

@@ -26,6 +26,8 @@ class _Json(logging.Formatter):
         line |= {name: value for name, value in vars(record).items() if name not in _OWN}
         if record.exc_info and record.exc_info[1] is not None:
             error = record.exc_info[1]
+            while isinstance(error, BaseExceptionGroup):  # the first of them is the one that ended the others
+                error = error.exceptions[0]
             line["error"] = f"{type(error).__name__}: {error}"[:_LONGEST]
             line["where"] = [
                 f"{frame.filename}:{frame.lineno} {frame.name}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
@@ -27,6 +28,7 @@ from wnodes_engine.backend import (
 from wnodes_engine.values import Node
 
 from wnodes_daemon.grouping import Busy, Grouped
+from wnodes_daemon.metrics import Metrics
 from wnodes_daemon.natives import natives_in
 from wnodes_daemon.orders import native_actions, wishes_of
 from wnodes_daemon.reconcile import Plan, compare
@@ -49,7 +51,11 @@ class Line:
     """One backend as the daemon sees it: the way there, and how it has answered."""
 
     def __init__(
-        self, backend: BatchBackend, leads: Callable[[], bool] = lambda: True, patience: int = 900
+        self,
+        backend: BatchBackend,
+        leads: Callable[[], bool] = lambda: True,
+        patience: int = 900,
+        metrics: Metrics | None = None,
     ) -> None:
         """`leads` tells whether this daemon may still ask anything of it.
 
@@ -58,6 +64,7 @@ class Line:
         self.backend = backend
         self.patience = patience
         self._leads = leads
+        self._metrics = metrics
         self.name = backend.name
         self.answering_since: int | None = None
         self.last_error = ""
@@ -77,15 +84,21 @@ class Line:
         if not self._leads():
             answer.close()
             raise BackendUnavailable(f"{self.name}: {what}: this daemon does not lead any more")
+        began, well = time.perf_counter(), False
         try:
             async with asyncio.timeout(_LIMIT):
-                return await answer
+                answered = await answer
+            well = True
         except TimeoutError:
             raise BackendUnavailable(f"{self.name}: {what}: no answer within {_LIMIT:.0f} s") from None
         except BackendUnavailable:
             raise
         except Exception as error:
             raise BackendUnavailable(f"{self.name}: {what}: {type(error).__name__}: {error}") from error
+        finally:
+            if self._metrics is not None:
+                self._metrics.answered(self.name, what, time.perf_counter() - began, well=well)
+        return answered
 
     async def _release(self, refs: list[JobRef]) -> Sequence[ActionOutcome]:
         outcomes = await self.ask(self.backend.act(Action.RELEASE, refs), "release")
@@ -115,8 +128,18 @@ class Line:
 class Loop:
     """Runs until it is cancelled. `settle` is how long a lost submission may take to appear, in seconds."""
 
-    def __init__(self, service: Service, lines: Mapping[str, Line], *, tick: float, settle: int) -> None:
+    def __init__(
+        self,
+        service: Service,
+        lines: Mapping[str, Line],
+        *,
+        tick: float,
+        settle: int,
+        passed: Callable[[float], None] = lambda _: None,
+    ) -> None:
+        """`passed` hears how many seconds each pass took."""
         self._service = service
+        self._passed = passed
         self._lines = lines
         self._tick = tick
         self._settle = settle
@@ -152,7 +175,10 @@ class Loop:
                 if self._service.broken:
                     await self._service.recover()
                     _log.info("the store can be written again")
-                for dispatch, slot in await self._service.place():
+                began = time.perf_counter()
+                placed = await self._service.place()
+                self._passed(time.perf_counter() - began)
+                for dispatch, slot in placed:
                     self._carry_out(dispatch, slot)
                 pause = _SHORTEST_PAUSE
                 await asyncio.sleep(_REST)

@@ -11,39 +11,49 @@ import time
 from argparse import ArgumentParser
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final, cast
 
+import uvloop
 from wnodes_engine import __version__
-from wnodes_engine.backend import BackendUnavailable, BatchBackend, Capability, Snapshot
-from wnodes_engine.commands.inputs import complain, read_policy
+from wnodes_engine.backend import BackendUnavailable, BatchBackend, Snapshot
+from wnodes_engine.commands.inputs import complain
 from wnodes_engine.core.policy import CompiledPolicy
 from wnodes_engine.decision_log.log import Log
 from wnodes_engine.documents import DocumentError
 from wnodes_engine.drivers import DriverError, load_backends
-from wnodes_engine.site import Site, load_site
+from wnodes_engine.garbage import collected_in_small_steps
+from wnodes_engine.site import load_site
 from wnodes_engine.wire import Known
 
 from wnodes_daemon import listen, logs
 from wnodes_daemon.access.door import Door
 from wnodes_daemon.api import Context
 from wnodes_daemon.application import application
-from wnodes_daemon.connections import most_connections
+from wnodes_daemon.assembling import (
+    Parts,
+    StartError,
+    assemble,
+    check_actions,
+    check_routes,
+    machine_targets,
+)
+from wnodes_daemon.connections import Calls, most_connections
 from wnodes_daemon.database import is_url
-from wnodes_daemon.decision_log import DecisionLog, DecisionLogError
+from wnodes_daemon.decision_log import DecisionLogError
 from wnodes_daemon.grouping import Busy
 from wnodes_daemon.leading import Leader, Lease
-from wnodes_daemon.listen import Endpoint
 from wnodes_daemon.live_policy import LivePolicy, PolicyRefused, at_start, from_files
 from wnodes_daemon.loop import Line, Loop
+from wnodes_daemon.memory import Changes
+from wnodes_daemon.metrics import Metrics
 from wnodes_daemon.natives import natives_in
 from wnodes_daemon.reading import Reader
 from wnodes_daemon.service import Service
+from wnodes_daemon.service_manager import ServiceManager
 from wnodes_daemon.serving import Doors, Server, server
-from wnodes_daemon.slots import unserved
 from wnodes_daemon.standing_by import standing_by
 from wnodes_daemon.steady import SteadyClock
-from wnodes_daemon.store import Store, StoreError, StoreUnavailable
+from wnodes_daemon.store import StoreError, StoreUnavailable
 from wnodes_daemon.views import BackendView
 from wnodes_daemon.watching import Watches
 
@@ -54,27 +64,6 @@ _LOOKED_FOR: Final = 0.4
 
 _LOOKED_AT: Final = 0.1
 """Seconds between two looks of a leader whether it still does."""
-
-
-class StartError(Exception):
-    """The daemon cannot run like this; the message says why, and how to mend it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What a daemon is made of before it runs."""
-
-    site: Site
-    policy: CompiledPolicy
-    backends: Mapping[str, BatchBackend]
-    store: Store
-    endpoints: tuple[Endpoint, ...]
-    decisions: DecisionLog | None
-
-    @property
-    def address(self) -> str:
-        """Where others reach it: from other machines, if they may."""
-        return self.endpoints[-1].address
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -92,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     logs.set_up(parts.site.daemon.log)
     try:
-        asyncio.run(_Running(parts).run())
+        uvloop.run(_Running(parts).run())
     except StoreUnavailable as error:
         _log.critical("cannot start", extra={"error": str(error)})
         return 1
@@ -100,68 +89,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         _log.critical("the daemon has failed", exc_info=True)
         return 1
     return 0
-
-
-def assemble(site: Site) -> Parts:
-    """Everything that can be wrong before anything runs.
-
-    Raises DocumentError, StartError, DriverError, StoreError, DecisionLogError and ListenError.
-    """
-    policy = load_policy(site)
-    backends = load_backends(site)
-    check_routes(policy, backends)
-    check_actions(policy, backends)
-    endpoints = listen.bind(site.daemon)
-    try:
-        store = Store(site.daemon.store)
-    except StoreError:
-        listen.unbind(endpoints)
-        raise
-    try:
-        decisions = DecisionLog(site.daemon.decisions) if site.daemon.decisions is not None else None
-    except DecisionLogError:
-        store.close()
-        listen.unbind(endpoints)
-        raise
-    return Parts(site, policy, backends, store, endpoints, decisions)
-
-
-def load_policy(site: Site) -> CompiledPolicy:
-    """The site's policy, checked. Raises StartError and DocumentError."""
-    if site.policy is None:
-        raise StartError(f"{site.path}: no policy is named: add `policy: site.policy`")
-    return read_policy(str(site.policy), site)
-
-
-def check_routes(policy: CompiledPolicy, backends: Mapping[str, object]) -> None:
-    """Raises StartError for a route that nothing here can carry out."""
-    for route in unserved(policy.checked.routes, backends):
-        raise StartError(
-            f"{route.span.path}:{route.span.line}: the route leads to {route.through or route.target!r}, and "
-            f"the site has no backend of that name: backends are {', '.join(backends)}"
-        )
-    if not policy.checked.routes and len(backends) > 1:
-        raise StartError("the policy has no routes, and the site several backends: add `route job to …`")
-
-
-def check_actions(policy: CompiledPolicy, backends: Mapping[str, BatchBackend]) -> None:
-    """Raises StartError for a rule by which a batch system would have to do what it cannot."""
-    needs = {"suspend": Capability.SUSPEND}
-    of_natives = {"requeue": Capability.REQUEUE, "checkpoint": Capability.REQUEUE}
-    for rule in policy.checked.preempts:
-        for action in dict.fromkeys(rule.taking.actions.values()):
-            needed = needs.get(action) or (of_natives.get(action) if rule.taking.native else None)
-            lacking = [name for name, b in backends.items() if needed and needed not in b.capabilities]
-            if lacking:
-                raise StartError(
-                    f"{rule.span.path}:{rule.span.line}: the rule makes room by {action!r}, and the backend "
-                    f"{lacking[0]!r} cannot {needed} jobs: let the driver do so, or name another action"
-                )
-
-
-def machine_targets(policy: CompiledPolicy) -> list[str]:
-    """The executors that routes lead to; this daemon wins the cores for them, and goes no further."""
-    return list(dict.fromkeys(route.target for route in policy.checked.routes if route.through is not None))
 
 
 class _Running:
@@ -172,6 +99,7 @@ class _Running:
         self._site = parts.site
         self._known = Known.of(parts.site)
         self._backends = parts.backends
+        self._metrics = Metrics()
         self._lines = self._lines_to(parts.backends, lambda: True)
         place = parts.site.daemon.store
         self._lease = Lease(place, parts.address) if is_url(place) else None
@@ -180,13 +108,18 @@ class _Running:
         self._serving: asyncio.Task[None] | None = None
         self._stop = asyncio.Event()
         self._servers: list[Server] = []
-        self._door = Door(parts.site.daemon.access)
-        self._watches = Watches(parts.site.daemon.limits.connections // 2)
+        self._service: Service | None = None
+        self._door = Door(parts.site.daemon.access, parts.site.daemon.limits.connections)
+        self._manager = ServiceManager()
+        self._watches = Watches(4 * parts.site.daemon.limits.connections)
         self._reloads: set[asyncio.Task[None]] = set()
 
     def _lines_to(self, backends: Mapping[str, BatchBackend], leads: Callable[[], bool]) -> dict[str, Line]:
         said = self._site.backends
-        return {name: Line(backend, leads, said[name].patience) for name, backend in backends.items()}
+        return {
+            name: Line(backend, leads, said[name].patience, self._metrics)
+            for name, backend in backends.items()
+        }
 
     async def run(self) -> None:
         """Until a signal says so."""
@@ -194,11 +127,13 @@ class _Running:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         loop.add_signal_handler(signal.SIGHUP, lambda: None)  # what has just been read need not be read anew
+        alive = asyncio.create_task(self._manager.keep_telling())
         serving = asyncio.create_task(self._serve())
         stopping = asyncio.create_task(self._stop.wait())
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if not serving.done():
             _log.info("ending")
+            self._manager.tell("STOPPING=1")
             self._watches.end()
             if not self._servers:
                 serving.cancel()
@@ -207,6 +142,7 @@ class _Running:
         stopping.cancel()
         with suppress(asyncio.CancelledError):
             await serving
+        alive.cancel()
 
     async def _serve(self) -> None:
         try:
@@ -243,6 +179,7 @@ class _Running:
                 if self._leader.holder != told:
                     told = self._leader.holder
                     _log.info("standing by", extra={"leader": told, "on": self._parts.address})
+                    self._manager.tell(f"STATUS=standing by: {told or 'nobody'} leads")
             except StoreUnavailable as error:
                 _log.warning("standing by without a database", extra={"error": str(error)})
             await asyncio.sleep(_LOOKED_FOR)
@@ -271,8 +208,10 @@ class _Running:
         if self._serving is None:
             endpoints = self._parts.endpoints
             most = most_connections(self._site.daemon.limits.connections) // len(endpoints)
-            self._servers = [server(self._doors, most, endpoint.tls) for endpoint in endpoints]
+            calls = Calls(self._doors, self._site.daemon.limits.connections)
+            self._servers = [server(calls, most, endpoint.tls) for endpoint in endpoints]
             self._serving = asyncio.create_task(self._listen())
+            self._manager.tell("READY=1")
         return self._serving
 
     async def _listen(self) -> None:
@@ -295,9 +234,9 @@ class _Running:
             log_questions=daemon.decisions is not None and daemon.decisions.questions,
             clock=SteadyClock(),
             shared={name: plugin for name, plugin in self._site.backends.items() if plugin.shared},
-            tell=self._watches.tell,
+            tell=self._told,
         )
-        work = Loop(service, self._lines, tick=daemon.tick, settle=daemon.settle)
+        work = Loop(service, self._lines, tick=daemon.tick, settle=daemon.settle, passed=self._metrics.passed)
         policies = LivePolicy(self._site, service, self._check)
         context = self._context(service, policies)
         try:
@@ -308,6 +247,9 @@ class _Running:
                 }
             )
             await service.note_policy()
+            self._service = service
+            self._metrics.serve(service)
+            self._manager.tell(f"STATUS=serving policy {policy.checked.name}")
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._begin_reload, policies)
             _log.info(
                 "serving",
@@ -328,7 +270,8 @@ class _Running:
                 watching = tasks.create_task(policies.watch())
                 held = tasks.create_task(self._hold_on(self._lease)) if self._lease is not None else None
                 self._doors.application = application(context)
-                await self._open()
+                with collected_in_small_steps():
+                    await self._open()
                 working.cancel()
                 watching.cancel()
                 if held is not None:
@@ -336,6 +279,17 @@ class _Running:
         finally:
             await work.close()
             await service.close()
+
+    def _told(self, changes: Changes, seconds: float) -> None:
+        self._metrics.committed(changes, seconds)
+        self._watches.tell(changes)
+
+    def _why_unready(self) -> str:
+        if self._stop.is_set():
+            return "it is ending"
+        if self._service is None:
+            return "it stands by" if self._lease is not None else "it has not begun"
+        return f"the store cannot be written: {broken}" if (broken := self._service.broken) else ""
 
     def _context(self, service: Service, policies: LivePolicy | None = None) -> Context:
         return Context(
@@ -345,6 +299,8 @@ class _Running:
             backends=self._backend_views,
             door=self._door,
             watches=self._watches,
+            metrics=self._metrics,
+            unready=self._why_unready,
             log_problem=self._log_problem,
             policies=policies,
         )

@@ -18,11 +18,12 @@ from wnodes_daemon.views import Problem
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A parameter of a call, in its `path`, its `query`, or a `header`."""
+    """A parameter of a call, in its `path`, its `query`, or a `header`; lists have commas between."""
 
     name: str
     where: str
     description: str
+    schema: Mapping[str, Any] = field(default_factory=lambda: {"type": "string"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,8 @@ def _described(operation: Operation, schema_of: Mapping[Any, Any]) -> dict[str, 
                 "in": parameter.where,
                 "description": parameter.description,
                 "required": parameter.where == "path",
-                "schema": {"type": "string"},
+                "schema": parameter.schema,
+                **({"style": "form", "explode": False} if parameter.schema.get("type") == "array" else {}),
             }
             for parameter in operation.parameters
         ]

@@ -19,7 +19,7 @@ from wnodes_engine.drivers import BACKENDS, EXECUTORS, DriverError
 from wnodes_engine.site import load_site
 from wnodes_engine.wire import RequestForm, WireError, convert
 
-from wnodes_daemon import farms, shown
+from wnodes_daemon import farms, shown, top
 from wnodes_daemon.client import DEFAULT, ApiError, Caller, Client, Unreachable, found_caller
 from wnodes_daemon.records import LIVE, State
 from wnodes_daemon.views import DriverView
@@ -102,6 +102,10 @@ def _parser() -> ArgumentParser:
     command("cancel", "take requests back", _cancel).add_argument("ids", nargs="+", metavar="id")
     shares = command("shares", "what every share was promised, and what it holds", _shares)
     shares.add_argument("--resource", default="cores", help="cores, memory, gpus, disk (default: cores)")
+    live = command("top", "the farm, live in the terminal", _top)
+    live.add_argument("--resource", default="cores", help="cores, memory, gpus, disk (default: cores)")
+    live.add_argument("--every", type=float, default=2.0, metavar="SECONDS", help="default: 2")
+    live.add_argument("--once", action="store_true", help="print one picture, as it does into a file")
     policy = command("policy", "which policy is in force; take another, go back, or try one out", _policy)
     policy.add_argument("do", nargs="?", choices=("show", "reload", "rollback", "dry-run"), default="show")
     policy.add_argument("file", nargs="?", help="for dry-run: the policy to try out, else the site's files")
@@ -191,6 +195,12 @@ def _shares(client: Client, args: Namespace) -> int:
         raise ValueError(f"no resource {args.resource!r} here: there is {', '.join(shares[0].nominal)}")
     _print(args, shares, shown.shares(shares, args.resource))
     return 0
+
+
+def _top(client: Client, args: Namespace) -> int:
+    if not 0.1 <= args.every <= 3600:
+        raise ValueError("--every has to be from 0.1 to 3600 seconds")
+    return top.run(client, args.resource, args.every, once=args.once or not sys.stdout.isatty())
 
 
 def _policy(client: Client, args: Namespace) -> int:

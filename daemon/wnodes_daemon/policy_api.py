@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
@@ -23,6 +24,7 @@ from wnodes_daemon.views import FieldError
 if TYPE_CHECKING:
     from wnodes_daemon.api import Context
 
+_log: Final = logging.getLogger(__name__)
 _SHOWN: Final = 1000
 _read: Final = msgspec.json.Decoder(views.PolicyForm).decode
 
@@ -33,18 +35,20 @@ async def show(context: Context, _: Call, __: Identity) -> Response:
     return _answer(_view(await policies.in_force(), policies.problem))
 
 
-async def reload(context: Context, _: Call, __: Identity) -> Response:
+async def reload(context: Context, _: Call, who: Identity) -> Response:
     """Take the policy as its files are now, if it is sound; else the old one goes on, and 409 says why."""
     policies = _policies(context)
+    _log.info("the policy is to be reloaded", extra={"user": who.user, "by": who.by})
     try:
         return _answer(_view(await policies.reload(), policies.problem))
     except PolicyRefused as error:
         raise _refused(error) from None
 
 
-async def roll_back(context: Context, _: Call, __: Identity) -> Response:
+async def roll_back(context: Context, _: Call, who: Identity) -> Response:
     """Take the policy that was in force before; again, and it is the one before that."""
     policies = _policies(context)
+    _log.info("the policy is to be rolled back", extra={"user": who.user, "by": who.by})
     try:
         return _answer(_view(await policies.roll_back(), policies.problem))
     except PolicyRefused as error:

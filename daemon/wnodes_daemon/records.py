@@ -49,7 +49,7 @@ ORDER: Final = {step: at for at, step in enumerate(Step)}
 """Steps are taken in this order, and never back."""
 
 
-class Entry(msgspec.Struct, frozen=True):
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """A request as the store has it; times in seconds since the epoch."""
 
     id: int
@@ -64,7 +64,7 @@ class Entry(msgspec.Struct, frozen=True):
     decision: Decision | None = None
 
 
-class Dispatch(msgspec.Struct, frozen=True):
+class Dispatch(msgspec.Struct, frozen=True, gc=False):
     """One attempt to carry a request out: `key` is random and stands in the batch system, too.
 
     `user` is whom it runs as, empty for the service itself. It has stood still for `paused` seconds so far.
@@ -100,7 +100,7 @@ class Leave(StrEnum):
     OVER = "over"
 
 
-class Order(msgspec.Struct, frozen=True):
+class Order(msgspec.Struct, frozen=True, gc=False):
     """A victim has been told to leave. `victim` is the id of a request, or of a native job.
 
     `rule` is that of the policy with the digest `policy`, and stands in `file`, at `line`. `ended` is when it
@@ -123,7 +123,7 @@ class Order(msgspec.Struct, frozen=True):
     needed: bool = True
 
 
-class Promise(msgspec.Struct, frozen=True):
+class Promise(msgspec.Struct, frozen=True, gc=False):
     """Room that is made for a request: where, by which rule, and whom it waits for until when."""
 
     request: int
@@ -134,7 +134,7 @@ class Promise(msgspec.Struct, frozen=True):
     placement: tuple[Placement, ...]
 
 
-class PastUse(msgspec.Struct, frozen=True):
+class PastUse(msgspec.Struct, frozen=True, gc=False):
     """What was used in the past, by one name: an average, core hours, how work lasted; see `past_use`."""
 
     kind: str
@@ -142,7 +142,7 @@ class PastUse(msgspec.Struct, frozen=True):
     value: bytes
 
 
-class Answer(msgspec.Struct, frozen=True):
+class Answer(msgspec.Struct, frozen=True, gc=False):
     """What was answered to a call that its caller (`owner`) may make again under the same key.
 
     `body` is the digest of what was sent, `entries` what was answered.
@@ -155,7 +155,7 @@ class Answer(msgspec.Struct, frozen=True):
     entries: tuple[Entry, ...]
 
 
-class KnownPolicy(msgspec.Struct, frozen=True):
+class KnownPolicy(msgspec.Struct, frozen=True, gc=False):
     """A policy that was in force from `taken` on: `sources` are its paths and texts, the main one first."""
 
     number: int
@@ -166,7 +166,7 @@ class KnownPolicy(msgspec.Struct, frozen=True):
     sources: tuple[tuple[str, str], ...]
 
 
-class Stored(msgspec.Struct, frozen=True):
+class Stored(msgspec.Struct, frozen=True, gc=False):
     """All that the memory is made of: what is not over yet, and what of the past still counts."""
 
     last_id: int
@@ -182,86 +182,86 @@ class Stored(msgspec.Struct, frozen=True):
 # ------------------------------------------------------------------- changes
 
 
-class NewEntry(msgspec.Struct, frozen=True):
+class NewEntry(msgspec.Struct, frozen=True, gc=False):
     """A request is taken in."""
 
     entry: Entry
 
 
-class EntryChange(msgspec.Struct, frozen=True):
+class EntryChange(msgspec.Struct, frozen=True, gc=False):
     """A request has moved on, and is like this now."""
 
     entry: Entry
 
 
-class NewDispatch(msgspec.Struct, frozen=True):
+class NewDispatch(msgspec.Struct, frozen=True, gc=False):
     """A request is about to be submitted to a batch system."""
 
     dispatch: Dispatch
 
 
-class DispatchChange(msgspec.Struct, frozen=True):
+class DispatchChange(msgspec.Struct, frozen=True, gc=False):
     """A dispatch has come as far as this."""
 
     dispatch: Dispatch
 
 
-class CursorChange(msgspec.Struct, frozen=True):
+class CursorChange(msgspec.Struct, frozen=True, gc=False):
     """The accounting of a backend was taken in up to here."""
 
     backend: str
     cursor: str
 
 
-class NewOrder(msgspec.Struct, frozen=True):
+class NewOrder(msgspec.Struct, frozen=True, gc=False):
     """Somebody has been told to leave."""
 
     order: Order
 
 
-class OrderChange(msgspec.Struct, frozen=True):
+class OrderChange(msgspec.Struct, frozen=True, gc=False):
     """It is like this now with somebody who was told to leave."""
 
     order: Order
 
 
-class NewPromise(msgspec.Struct, frozen=True):
+class NewPromise(msgspec.Struct, frozen=True, gc=False):
     """Room is being made for a request."""
 
     promise: Promise
 
 
-class PromiseOver(msgspec.Struct, frozen=True):
+class PromiseOver(msgspec.Struct, frozen=True, gc=False):
     """Nothing is promised to a request any more: it has started, is over, or waits as all others do."""
 
     request: int
 
 
-class RoomUsed(msgspec.Struct, frozen=True):
+class RoomUsed(msgspec.Struct, frozen=True, gc=False):
     """A request has started for which others had left."""
 
     request: int
 
 
-class UseChange(msgspec.Struct, frozen=True):
+class UseChange(msgspec.Struct, frozen=True, gc=False):
     """So much was used up to now."""
 
     use: PastUse
 
 
-class NewAnswer(msgspec.Struct, frozen=True):
+class NewAnswer(msgspec.Struct, frozen=True, gc=False):
     """A call was answered that may be made again."""
 
     answer: Answer
 
 
-class ForgetAnswers(msgspec.Struct, frozen=True):
+class ForgetAnswers(msgspec.Struct, frozen=True, gc=False):
     """Calls before this time are not made again."""
 
     before: int
 
 
-class NewPolicy(msgspec.Struct, frozen=True):
+class NewPolicy(msgspec.Struct, frozen=True, gc=False):
     """Another policy is in force."""
 
     policy: KnownPolicy
@@ -285,14 +285,14 @@ Change = (
 )
 
 
-class Visible(msgspec.Struct, frozen=True):
+class Visible(msgspec.Struct, frozen=True, gc=False):
     """Which requests somebody sees: those of this user, and all of these shares and below."""
 
     user: str
     shares: tuple[str, ...] = ()
 
 
-class Filter(msgspec.Struct, frozen=True):
+class Filter(msgspec.Struct, frozen=True, gc=False):
     """Which requests to list. `share` takes everything below it; `after` is the id to go on from.
 
     `visible` is what whoever asks may see; None is all.

@@ -71,13 +71,13 @@ class Service(Reader):
         log: Log | None = None,
         log_questions: bool = False,
         clock: Callable[[], float] = time.time,
-        tell: Callable[[Changes], None] = lambda _: None,
+        tell: Callable[[Changes, float], None] = lambda _, __: None,
         shared: Mapping[str, Plugin] = MappingProxyType({}),
     ) -> None:
         """`log` is where everything that is done to the state is recorded, from `recover` on.
 
-        `tell` hears of changes once they are on the disk. `shared` are the backends that users also submit to
-        past us, by name.
+        `tell` hears of changes once they are on the disk, and how many seconds that took. `shared` are
+        the backends that users also submit to past us, by name.
         """
         super().__init__(store)
         self.memory = Memory(policy, nodes, backends, clock)
@@ -144,6 +144,13 @@ class Service(Reader):
         if self._log_questions and isinstance(book, Recorded):
             return book.decide(request, self.now())
         return core.decide(self.state, request, self.now())
+
+    def decide_all(self, requests: Sequence[Request]) -> list[Decision]:
+        """What would become of each, if it alone came in now; nothing changes."""
+        book = self.memory.book
+        if self._log_questions and isinstance(book, Recorded):
+            return [book.decide(request, self.now()) for request in requests]
+        return core.decide_all(self.state, requests, self.now())
 
     def shares(self) -> tuple[ShareUse, ...]:
         """Every share, promised and used, the farm first."""
@@ -456,8 +463,9 @@ class Service(Reader):
             results = [command(changes) for command in commands]
             making_room.follow(self.memory, changes)
             if changes:
+                began = time.perf_counter()
                 await asyncio.get_running_loop().run_in_executor(self._writer, self._store.commit, changes)
-                self._tell(changes)
+                self._tell(changes, time.perf_counter() - began)
         except Exception as error:  # whatever it was, the memory is ahead of the store now
             self.broken = str(error) or type(error).__name__
             if not isinstance(error, StoreUnavailable):

@@ -11,7 +11,7 @@ from typing import Final
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from wnodes_daemon.connections import bounded
+from wnodes_daemon.connections import Calls, bounded
 
 _TAKEN_IN: Final = 128
 _KNOCKING: Final = 2048
@@ -49,13 +49,13 @@ class Server(uvicorn.Server):
             config.ssl.load_cert_chain(config.ssl_certfile, config.ssl_keyfile)
 
 
-def server(doors: ASGIApp, most: int, tls: tuple[Path, Path] | None = None) -> Server:
+def server(calls: Calls, most: int, tls: tuple[Path, Path] | None = None) -> Server:
     """A server with at most so many connections, with this certificate and key if it is to speak TLS."""
     certificate, key = (str(file) for file in tls) if tls is not None else (None, None)
     return Server(
         uvicorn.Config(
-            doors,
-            http=bounded(most),
+            calls,
+            http=bounded(calls, most),
             ssl_certfile=certificate,
             ssl_keyfile=key,
             backlog=_TAKEN_IN,

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from wnodes_daemon.leading import Leader
 from wnodes_daemon.problems import problem, respond
 
-_READ: Final = "/v1/requests"
+_READ: Final = ("/v1/requests", "/v1/openapi.json", "/livez", "/readyz", "/metrics")
 
 
 def standing_by(reads: ASGIApp, leader: Callable[[], Leader]) -> ASGIApp:

@@ -77,7 +77,7 @@ class Limits:
     batch: int = 1_000
     body: int = 4 << 20
     page: int = 1_000
-    connections: int = 256
+    connections: int = 64
 
 
 @dataclass(frozen=True, slots=True)

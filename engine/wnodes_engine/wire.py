@@ -49,6 +49,7 @@ Several = Annotated[int, Meta(ge=1, le=1_000_000)]
 Texts = Annotated[tuple[Text, ...], Meta(max_length=64)]
 Value = Text | Annotated[int, Meta(ge=-(1 << 53), le=1 << 53)] | bool
 
+_NONE: Final[frozenset[str]] = frozenset()
 _SIZE_HELP: Final = 'whole MiB, such as 2048, or a text with its unit, such as "2GiB" (MiB, GiB, TiB)'
 TEXT_HELP: Final = "a text of 1 to 256 characters, without control characters, not beginning with '-'"
 _OWN_HELP: Final = f"{TEXT_HELP}; the daemon takes who calls, if it is left out"
@@ -85,7 +86,7 @@ class ImageForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     tags: Annotated[Texts, Meta(description=_TEXTS_HELP)] = ()
 
 
-class RequestForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class RequestForm(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True):
     """What somebody asks for. Sizes are those of one part: one task of a job, one machine of a pool."""
 
     kind: Annotated[Kind, Meta(description="one of job, vmjob (a job inside a VM), vm, pool")]
@@ -183,13 +184,25 @@ def convert(value: object) -> RequestForm:
 
 def to_request(form: RequestForm, id: str, submitted: int, known: Known) -> Request:  # noqa: A002
     """The request as the engine knows it; `submitted` in seconds since the epoch. Raises WireError."""
-    for name, value in (("user", form.user), ("group", form.group)):
-        if not value:  # the daemon fills in who calls; nobody does so here
-            raise WireError(f"$.{name}", f"{name!r} is missing", f"add it: {TEXT_HELP}")
-    flavour = _flavour(form.flavour, known) if form.flavour is not None else None
+    if not form.user or not form.group:  # the daemon fills in who calls; nobody does so here
+        name = "group" if form.user else "user"
+        raise WireError(f"$.{name}", f"{name!r} is missing", f"add it: {TEXT_HELP}")
     if form.at_least is not None and form.count is not None and form.at_least > form.count:
         message = f"it asks for {form.count} parts, and cannot begin with {form.at_least}"
         raise WireError("$.at_least", message, "write a number from 1 to count, or leave it out: then all")
+    cores, gpus = form.cores, form.gpus
+    memory, disk, walltime = form.memory, form.disk, form.walltime
+    if isinstance(memory, str):
+        memory = _mib(memory, "$.memory")
+    if isinstance(disk, str):
+        disk = _mib(disk, "$.disk")
+    if isinstance(walltime, str):
+        walltime = _seconds(walltime, "$.walltime")
+    if form.flavour is not None and (flavour := _flavour(form.flavour, known)) is not None:
+        cores = flavour.cores if cores is None else cores
+        memory = flavour.memory if memory is None else memory
+        gpus = flavour.gpus if gpus is None else gpus
+        disk = flavour.disk if disk is None else disk
     return Request(
         id=id,
         kind=form.kind,
@@ -198,23 +211,21 @@ def to_request(form: RequestForm, id: str, submitted: int, known: Known) -> Requ
         group=intern(form.group),
         submitted=submitted,
         project=intern(form.project) if form.project is not None else None,
-        roles=frozenset(form.roles),
-        cores=form.cores if form.cores is not None or flavour is None else flavour.cores,
-        memory=_mib(form.memory, "$.memory")
-        if form.memory is not None or flavour is None
-        else flavour.memory,
-        gpus=form.gpus if form.gpus is not None or flavour is None else flavour.gpus,
-        disk=_mib(form.disk, "$.disk") if form.disk is not None or flavour is None else flavour.disk,
+        roles=frozenset(form.roles) if form.roles else _NONE,
+        cores=cores,
+        memory=memory,
+        gpus=gpus,
+        disk=disk,
         volumes=form.volumes,
         count=form.count,
         at_least=form.at_least,
-        walltime=_seconds(form.walltime, "$.walltime"),
+        walltime=walltime,
         queue=form.queue,
         account=form.account,
         flavour=form.flavour,
         image=_image(form.image, known) if form.image is not None else None,
         name=form.name,
-        tags=frozenset(form.tags),
+        tags=frozenset(form.tags) if form.tags else _NONE,
         attributes=_attributes(form.attributes, known) if form.attributes else {},
     )
 
@@ -272,9 +283,9 @@ def to_image(form: ImageForm) -> Image:
         status=form.status,
         visibility=form.visibility,
         os=form.os or "",
-        size=_mib(form.size, "$.size") or 0,
-        min_disk=_mib(form.min_disk, "$.min_disk") or 0,
-        min_memory=_mib(form.min_memory, "$.min_memory") or 0,
+        size=_whole(form.size, "$.size"),
+        min_disk=_whole(form.min_disk, "$.min_disk"),
+        min_memory=_whole(form.min_memory, "$.min_memory"),
         tags=frozenset(form.tags),
     )
 
@@ -287,18 +298,18 @@ def schema() -> dict[str, Any]:
 # ------------------------------------------------------- names and quantities
 
 
-def _mib(size: int | str | None, path: str) -> int | None:
-    if not isinstance(size, str):
-        return size
+def _whole(size: int | str, path: str) -> int:
+    return _mib(size, path) if isinstance(size, str) else size
+
+
+def _mib(size: str, path: str) -> int:
     number = int(size[:-3]) * _SIZES[size[-3:]]
     if number > _MOST_MIB:
         raise WireError(path, f"{size} is more than {_MOST_MIB >> 20}TiB", _SIZE_HELP)
     return number
 
 
-def _seconds(walltime: int | str | None, path: str) -> int | None:
-    if not isinstance(walltime, str):
-        return walltime
+def _seconds(walltime: str, path: str) -> int:
     if walltime == "unlimited":
         return UNLIMITED
     number = int(walltime[:-1]) * _DURATIONS[walltime[-1]]

@@ -15,6 +15,7 @@ from wnodes_engine.backend import (
     Action,
     ActionOutcome,
     BackendUnavailable,
+    Ending,
     JobRef,
     JobState,
     NodeAction,
@@ -22,6 +23,7 @@ from wnodes_engine.backend import (
     Verdict,
 )
 from wnodes_simulated.backend import SimulatedBackend
+from wnodes_simulated.farm import Accounting
 
 NODES = (
     "nodes:\n  - {name: 'n[1-2]', cores: 4, memory: 8GiB}\n  - {name: gpu, cores: 4, memory: 8GiB, gpus: 2}\n"
@@ -328,3 +330,16 @@ def test_a_farm_that_was_killed_and_started_again_has_the_same_history(
         lines = [msgspec.json.decode(line) for line in (folder / name).read_bytes().splitlines()]
         histories.append((lines, asyncio.run(made.finished(""))))
     assert histories[0] == histories[1]
+
+
+def test_what_was_read_long_ago_is_dropped_and_the_rest_keeps_its_number() -> None:
+    kept = Accounting()
+    endings = [Ending(JobRef("farm", str(at), "k", 0), JobState.DONE, 0, at, 0) for at in range(25_000)]
+    for ending in endings:
+        kept.add(ending)
+    read: list[Ending] = []
+    while more := kept.since(len(read), 1000):
+        read += more
+    assert read == endings
+    assert kept.count == len(endings)
+    assert list(kept) == endings[-10_000:]

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
@@ -16,7 +17,7 @@ from strategies import farms, fixed, streams
 from strategies.checking import checked
 from strategies.policies import Asking, eager, policies
 from wnodes_engine.compile import compile_policy
-from wnodes_engine.core import State
+from wnodes_engine.core import State, decide, decide_all
 from wnodes_engine.values import Node
 
 REPLAY = """
@@ -117,6 +118,24 @@ def held(state: State, now: int) -> list[tuple[object, ...]]:
         *(state.farm.free(node) for node in range(len(state.farm.nodes))),
         (*state.owed, *state.pledges, *state.paused),
     ]
+
+
+@given(policies(), farms.nodes(most=3), streams.crowds())
+@settings(max_examples=40)
+def test_requests_that_are_asked_about_together_are_answered_as_one_by_one(
+    text: str, nodes: list[Node], stream: Stream
+) -> None:
+    note(text)
+    mirror = Mirror(checked(text), nodes)
+    for step in stream:
+        mirror.play(step)
+    state, now = mirror.engine, mirror.now
+    asked = [
+        msgspec.structs.replace(step.request, id="", submitted=now)
+        for step in stream
+        if isinstance(step, streams.Submit)
+    ]
+    assert decide_all(state, asked, now) == [decide(state, request, now) for request in asked]
 
 
 # ------------------------------------------------------------------ determinism

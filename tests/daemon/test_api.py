@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -266,6 +267,11 @@ def test_the_document_has_every_operation_and_nothing_else(raw: httpx.Client, cl
     assert document["openapi"].startswith("3.1")
     for references in _references(document):
         assert references.removeprefix("#/components/schemas/") in document["components"]["schemas"]
+
+
+def test_the_documents_file_is_the_one_that_is_served(raw: httpx.Client) -> None:
+    file = Path(__file__).parents[2] / "schemas/openapi.json"
+    assert json.loads(file.read_text()) == raw.get("/v1/openapi.json").json(), "write it anew: make openapi"
 
 
 def test_answers_are_as_the_document_says(raw: httpx.Client, client: Client) -> None:

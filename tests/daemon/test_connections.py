@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import resource
 import socket
+from contextlib import suppress
 
 import pytest
 import uvicorn
 from starlette.responses import PlainTextResponse
-from wnodes_daemon.connections import bounded, most_connections
+from wnodes_daemon.connections import Calls, bounded, most_connections
 
 CALL = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
 
 
-async def served(most: int, silence: float, sent: list[bytes]) -> list[bytes]:
+async def everything(reader: asyncio.StreamReader) -> bytes:
+    """What comes until the connection is closed, or cut."""
+    said = b""
+    with suppress(ConnectionResetError):
+        while part := await reader.read(65536):
+            said += part
+    return said
+
+
+async def served(most: int, silence: float, sent: list[bytes], calls: int = 64) -> list[bytes]:
     """What connections that send this, one after the other, and stay, have been told in the end."""
+    counted = Calls(PlainTextResponse("well"), calls)
     config = uvicorn.Config(
-        PlainTextResponse("well"), http=bounded(most, silence), log_config=None, lifespan="off"
+        counted, http=bounded(counted, most, silence), log_config=None, lifespan="off", timeout_keep_alive=1
     )
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as bound:
@@ -27,10 +39,8 @@ async def served(most: int, silence: float, sent: list[bytes]) -> list[bytes]:
             reader, writer = await asyncio.open_connection(*bound.getsockname())
             peers.append((reader, writer))
             writer.write(words)
-            if words == CALL:
-                await reader.readuntil(b"\r\n\r\nwell") if len(peers) <= most else None
-            await asyncio.sleep(0.02)
-        said = [await asyncio.wait_for(reader.read(200), 20) for reader, _ in peers]
+            await asyncio.sleep(0.05)
+        said = [await asyncio.wait_for(everything(reader), 20) for reader, _ in peers]
         for _, writer in peers:
             writer.close()
         server.should_exit = True
@@ -43,17 +53,32 @@ def test_a_connection_without_a_call_is_closed(words: bytes) -> None:
     assert asyncio.run(served(10, 0.05, [words])) == [b""]
 
 
-def test_a_connection_too_many_is_told_to_come_back() -> None:
-    *held, last = asyncio.run(served(2, 0.5, [b"", b"", CALL]))
-    assert held == [b"", b""]
-    assert last.startswith(b"HTTP/1.1 429")
-    assert b"retry-after: 1" in last
+def test_for_a_connection_too_many_the_one_goes_that_asked_for_nothing_longest() -> None:
+    first, second, last = asyncio.run(served(2, 0.5, [b"", b"", CALL]))
+    assert (first, second) == (b"", b"")
+    assert last.startswith(b"HTTP/1.1 200")
+
+
+def test_a_call_too_many_is_told_to_come_back_and_probes_are_answered() -> None:
+    refused, probe = asyncio.run(served(10, 0.5, [CALL, CALL.replace(b"/ ", b"/livez ", 1)], calls=0))
+    assert refused.startswith(b"HTTP/1.1 429")
+    assert b"retry-after: 1" in refused
+    problem = json.loads(refused.partition(b"\r\n\r\n")[2])
+    assert (problem["type"], problem["status"]) == ("urn:wnodes:problem:busy", 429)
+    assert probe.startswith(b"HTTP/1.1 200")
+
+
+def test_a_head_without_end_is_cut_off() -> None:
+    began = b"GET / HTTP/1.1\r\nx: "
+    cut, other = asyncio.run(served(10, 5.0, [began + b"y" * 4_000_000, CALL]))
+    assert cut == b"" or cut.startswith(b"HTTP/1.1 431")
+    assert other.startswith(b"HTTP/1.1 200")
 
 
 def test_as_many_are_held_as_descriptors_allow(monkeypatch: pytest.MonkeyPatch) -> None:
     raised: list[tuple[int, int]] = []
     monkeypatch.setattr(resource, "setrlimit", lambda _, limits: raised.append(limits))
     monkeypatch.setattr(resource, "getrlimit", lambda _: (256, 1000))
-    assert (most_connections(256), raised) == (500, [(1000, 1000)])
+    assert (most_connections(64), raised) == (500, [(1000, 1000)])
     monkeypatch.setattr(resource, "getrlimit", lambda _: (20_000, 20_000))
-    assert (most_connections(256), len(raised)) == (1024, 1)
+    assert (most_connections(64), len(raised)) == (1024, 1)

@@ -23,9 +23,12 @@ def programs() -> Path | None:
 
 
 class Cluster:
-    """A server that listens on a UNIX socket in its own folder, and ends with `close`."""
+    """A server that listens on a UNIX socket in its own folder, and ends with `close`.
 
-    def __init__(self, bin_: Path) -> None:
+    `address` is one that it listens on as well, on port 5432, and believes everybody of its /24 there.
+    """
+
+    def __init__(self, bin_: Path, address: str = "") -> None:
         memory = Path("/dev/shm")
         self.folder = Path(tempfile.mkdtemp(prefix="pg", dir=memory if memory.is_dir() else None))
         self._bin = bin_
@@ -35,7 +38,11 @@ class Cluster:
             shutil.chown(self.folder, user.pw_uid)
             self._user = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
         self.folder.chmod(0o755)
+        self._address = address
         self._run("initdb", "-D", self.data, "-U", "wnodes", "-A", "trust", "-E", "UTF8", "--no-sync")
+        if address:
+            with (Path(self.data) / "pg_hba.conf").open("a") as known:
+                known.write(f"host all all {address}/24 trust\n")
         self.start()
         self._made = 0
 
@@ -44,7 +51,7 @@ class Cluster:
         return str(self.folder / "data")
 
     def start(self) -> None:
-        options = f"-k {self.folder} -c listen_addresses= -c max_connections=200 -c fsync=off"
+        options = f"-k {self.folder} -c listen_addresses={self._address} -c max_connections=200 -c fsync=off"
         log = str(self.folder / "log")
         self._run("pg_ctl", "-D", self.data, "-o", options, "-l", log, "-w", "start")
 

@@ -50,6 +50,8 @@ class Site:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.process: subprocess.Popen[bytes] | None = None
+        self.before: list[str] = []
+        """What the daemon is started by, such as `ip netns exec NAME`."""
         self.file = folder / "site.yaml"
         (folder / "farm.yaml").write_text(FARM)
         (folder / "little.policy").write_text(POLICY)
@@ -76,7 +78,8 @@ class Site:
 
     def launch(self) -> subprocess.Popen[bytes]:
         with (self.folder / "log").open("ab") as log:
-            argv = [str(Path(sys.executable).with_name("wnodesd")), "--config", str(self.file)]
+            program = str(Path(sys.executable).with_name("wnodesd"))
+            argv = [*self.before, program, "--config", str(self.file)]
             return subprocess.Popen(argv, stderr=log, stdout=log)
 
     def start(self) -> Client:

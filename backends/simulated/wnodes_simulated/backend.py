@@ -126,9 +126,9 @@ class SimulatedBackend(BatchBackend):
         await self._query("accounting")
         farm, _, count = cursor.partition(":")
         since = int(count) if farm == self._farm_id else 0  # a farm that was forgotten begins anew
-        endings = tuple(self._farm.endings[since : since + _MOST_ENDINGS])
+        endings = self._farm.endings.since(since, _MOST_ENDINGS)
         told = since + len(endings)
-        return Endings(endings, f"{self._farm_id}:{told}", more=told < len(self._farm.endings))
+        return Endings(endings, f"{self._farm_id}:{told}", more=told < self._farm.endings.count)
 
     async def look_again(self, refs: Sequence[JobRef]) -> Mapping[JobRef, Fate | Ending]:
         """What became of jobs that are not shown."""

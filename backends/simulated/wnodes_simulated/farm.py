@@ -7,8 +7,10 @@ length and each node's failures are drawn from the seed and their own number.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from random import Random
 from typing import Final
 
@@ -34,6 +36,8 @@ _NO_SUCH_JOB: Final = ActionOutcome(
     Verdict.CONFLICT, "there is no such job: another id, key or time of submission"
 )
 _KILLED: Final = 271
+_KEPT: Final = 10_000
+"""Endings that are kept after they were read: fates are looked up in them."""
 Tell = Callable[[str, float, str], None]
 """Hears what happened (`start`, `end`, `down`, `back`), when, and to which job's key or which node."""
 
@@ -59,11 +63,40 @@ class _Place:
         return _parts(slot, self.free)
 
 
+class Accounting:
+    """What has ended, by its number; what was read long ago is dropped."""
+
+    def __init__(self) -> None:
+        self._kept: deque[Ending] = deque()
+        self._first = 0
+
+    def __iter__(self) -> Iterator[Ending]:
+        """Those that are kept, oldest first."""
+        return iter(self._kept)
+
+    @property
+    def count(self) -> int:
+        """How many there were in all."""
+        return self._first + len(self._kept)
+
+    def add(self, ending: Ending) -> None:
+        """One more."""
+        self._kept.append(ending)
+
+    def since(self, number: int, most: int) -> tuple[Ending, ...]:
+        """Those from this number on, at most so many; who asks has read what was before."""
+        while self._first < number - _KEPT:
+            self._kept.popleft()
+            self._first += 1
+        begin = max(0, number - self._first)
+        return tuple(islice(self._kept, begin, begin + most))
+
+
 class Farm:
     """The simulated batch system: first come, first served, passing over jobs that do not fit now."""
 
     def __init__(self, name: str, nodes: Iterable[Node], options: Options, origin: float, tell: Tell) -> None:
-        self.endings: list[Ending] = []
+        self.endings = Accounting()
         self._name = name
         self._options = options
         self._tell = tell
@@ -272,7 +305,7 @@ class Farm:
         if job.vanishes and state is not JobState.CANCELLED:
             self._vanished.add(job.ref)
             return
-        self.endings.append(ending_of(job, status, int(at)))
+        self.endings.add(ending_of(job, status, int(at)))
         self._tell("end", at, job.ref.key)
 
     def _forget(self, job: FarmJob) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from starlette.requests import Request as Call
@@ -16,6 +18,7 @@ from wnodes_daemon.access.identity import Identity, Scope
 from wnodes_daemon.access.peers import NoName, Peers
 from wnodes_daemon.access.rates import Rates
 from wnodes_daemon.access.tokens import KeysAway, TokenRefused, Tokens
+from wnodes_daemon.bodies import header
 from wnodes_daemon.problems import ProblemError, failed, forbidden
 
 PEER: Final = "peer"
@@ -30,8 +33,11 @@ _MOST: Final = 10_000
 class Door:
     """Tells who calls."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: Access, calls: int = 64) -> None:
+        """`calls` is how many may be under way at one time; one user has a quarter of them."""
         self._access = access
+        self._most_each = max(1, calls // 4)
+        self._under_way: Counter[str] = Counter()
         self._peers = Peers(access)
         self._tokens = Tokens(access.issuers)
         self._rates = Rates(access.rate)
@@ -43,8 +49,8 @@ class Door:
         Raises ProblemError: 401 for a token that does not hold and for nobody at all, 403 for a user without
         a name, 503 where that cannot be told at the moment.
         """
-        scheme, _, bearer = call.headers.get("authorization", "").partition(" ")
-        keystones = call.headers.get("x-auth-token")
+        scheme, _, bearer = (header(call, b"authorization") or "").partition(" ")
+        keystones = header(call, b"x-auth-token")
         if bearer and scheme.lower() == "bearer":
             return await self._held_by("bearer", bearer.strip(), self._tokens.identity)
         if keystones is not None:
@@ -63,6 +69,24 @@ class Door:
             raise forbidden(f"the token does not let its bearer do this: ask for one with the scope {scope}")
         if not identity.may(right):
             raise forbidden(f"this is for {right}s: {identity.user} is none here")
+
+    @contextmanager
+    def one_of_theirs(self, identity: Identity) -> Iterator[None]:
+        """One call of somebody's. Raises ProblemError, 429, for a user who has too many under way already."""
+        if identity.may(Right.OPERATOR):
+            yield
+            return
+        whose = f"{identity.by} {identity.user}"
+        if self._under_way[whose] >= self._most_each:
+            detail = f"{identity.user} has {self._most_each} calls under way: one after the other is faster"
+            raise failed(429, detail)
+        self._under_way[whose] += 1
+        try:
+            yield
+        finally:
+            self._under_way[whose] -= 1
+            if not self._under_way[whose]:
+                del self._under_way[whose]
 
     def count(self, identity: Identity, requests: int) -> None:
         """Raises ProblemError, 429, for a user who asks too fast."""

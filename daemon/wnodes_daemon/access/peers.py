@@ -30,9 +30,10 @@ class NoName(Exception):  # noqa: N818 - it names a condition
     """There is no name for a user on this machine, or it cannot be told at the moment."""
 
 
-def uid_of(connection: socket.socket) -> int:
+def uid_of(descriptor: int) -> int:
     """The user at the other end, as the kernel noted it when the connection was made. Raises OSError."""
-    answer = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    with socket.socket(fileno=os.dup(descriptor)) as connection:
+        answer = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     _, uid, _ = _CREDENTIALS.unpack(answer)
     return int(uid)
 

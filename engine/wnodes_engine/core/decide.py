@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -40,8 +41,40 @@ def decide(state: State, request: Request, now: int) -> Decision:
     if waiter is not None:
         return _limits(state, request, waiter.claim, now, admitted=True)
     claim, refusals = admit(state, request)
-    if claim is None or refusals is not None or waiting_quota_full(state, claim) or beyond_most(state, claim):
+    if claim is None or refusals is not None:
         return refuse(state, claim, request, denied_for(state, claim, refusals, now))
+    return _asked(state, request, claim, now)
+
+
+def decide_all(state: State, requests: Sequence[Request], now: int) -> list[Decision]:
+    """What would become of each now, if it alone came in; none of them is in the queue.
+
+    Equal claims stand alike, so each claim is looked at once: only the route is a request's own.
+    """
+    state.advance(now)
+    known: dict[Claim, Decision] = {}
+    decisions: list[Decision] = []
+    for request in requests:
+        claim, refusals = admit(state, request)
+        if claim is None or refusals is not None:
+            reasons = denied_for(state, claim, refusals, now)
+            decisions.append(refuse(state, claim, request, reasons))
+            continue
+        like = known.get(claim)
+        if like is None:
+            like = known[claim] = _asked(state, request, claim, now)
+        else:
+            way = route(state, request, claim)
+            if way != like.route:
+                like = replace(like, route=way)
+        decisions.append(like)
+    return decisions
+
+
+def _asked(state: State, request: Request, claim: Claim, now: int) -> Decision:
+    """What would become of a request that no rule refuses, and that has not come in."""
+    if waiting_quota_full(state, claim) or beyond_most(state, claim):
+        return refuse(state, claim, request, denied_for(state, claim, None, now))
     return _limits(state, request, claim, now, admitted=False)
 
 

@@ -1,0 +1,1 @@
+"""Load on a real daemon, over real connections, within bounds."""

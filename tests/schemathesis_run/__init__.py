@@ -1,0 +1,1 @@
+"""Schemathesis on the API of a real daemon."""
