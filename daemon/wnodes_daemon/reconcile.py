@@ -115,6 +115,8 @@ def compare(
                 plan.resume.append(dispatch)
         elif dispatch.step is Step.WITHDRAWING and job.state in _WAITS:
             (plan.cancel if job.state is JobState.HELD else plan.hold).append(job.ref)
+        elif dispatch.step is Step.WITHDRAWING and job.state is JobState.SUSPENDED:
+            plan.resume.append(dispatch)  # it had started, and what holds a job in LSF has stopped it
         elif job.state in _WAITS and _is_late(dispatch, answering_since, now - patience):
             plan.late.append(dispatch)
         elif job.state is JobState.HELD:

@@ -70,6 +70,15 @@ def test_a_log_that_was_cut_off_is_read_from_its_beginning(log: Path, after: byt
     assert read_on(log, position)[::2] == (after, True)
 
 
+def test_a_log_that_was_copied_and_then_emptied_is_read_on_in_the_copy(log: Path) -> None:
+    _, after, _ = read_on(log, None)
+    with log.open("ab") as file:
+        file.write(b"three\n")
+    log.with_name("lsb.acct.1").write_bytes(log.read_bytes())
+    log.write_bytes(b"four\n")
+    assert read_on(log, after)[::2] == (b"three\nfour\n", False)
+
+
 def test_a_log_that_is_gone_is_an_error(log: Path) -> None:
     log.unlink()
     with pytest.raises(OSError, match=r"lsb\.acct"):

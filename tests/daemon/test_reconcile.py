@@ -62,6 +62,7 @@ def plan(dispatch: Dispatch, *jobs: Job, **more: Any) -> Plan:
         (Step.WITHDRAWING, JobState.HELD, "cancel"),
         (Step.WITHDRAWING, JobState.STARTING, None),
         (Step.WITHDRAWING, JobState.RUNNING, "running"),
+        (Step.WITHDRAWING, JobState.SUSPENDED, "resume"),
         (Step.WITHDRAWING, None, "missing"),
     ],
 )

@@ -1,7 +1,8 @@
 """Reading a log that grows, is renamed away (`lsb.acct` to `lsb.acct.1`) or cut off: from where one was.
 
 A position is the file's number, how far it was read, and the check sum of what stands before that: so a file
-that was cut off and has grown again, or another one under the same number, is not taken for the old one.
+that was cut off and has grown again, or another one under the same number, is not taken for the old one; and
+one that was copied before it was emptied is known by what stands in it.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -55,7 +56,7 @@ def read(path: Path, after: Position | None, most: int) -> Piece:
     files = [*sorted(_rotated(path)), (0, path)]
     start, offset, lost = 0, 0, False
     if after is not None:
-        found = next((at for at, (_, file) in enumerate(files) if _stands_at(file, after)), None)
+        found = _where([file for _, file in files], after)
         if found is None:
             start, lost = max(0, len(files) - 1), True
         else:
@@ -90,12 +91,20 @@ def _rotated(path: Path) -> Iterator[tuple[int, Path]]:
             yield -int(matched[1]), file
 
 
-def _stands_at(path: Path, after: Position) -> bool:
-    try:
-        with path.open("rb") as file:
-            return _inode(file) == after.inode and _position(file, after.offset) == after
-    except OSError:
-        return False
+def _where(files: Sequence[Path], after: Position) -> int | None:
+    """Which file it is: that of the same number, else one with the same before the position."""
+    copies = []
+    for at, path in enumerate(files):
+        try:
+            with path.open("rb") as file:
+                there = _position(file, after.offset)
+        except OSError:
+            continue
+        if there == after:
+            return at
+        if after.offset and (there.offset, there.check) == (after.offset, after.check):
+            copies.append(at)
+    return copies[0] if copies else None
 
 
 def _position(file: BinaryIO, offset: int) -> Position:
