@@ -86,8 +86,11 @@ schemathesis: $(API)    ## try the API of a real daemon with what its own docume
 openapi: $(READY)       ## write schemas/openapi.json anew
 	$(MEASURE) schemathesis_run.document > schemas/openapi.json
 
-load: $(READY)          ## measure how much a daemon takes, and what it does when that is too much; LOAD="soak"
+load: $(READY)          ## measure how much a daemon takes, and what it does when that is too much; LOAD="single half"
 	$(call keep,load.md,load $(LOAD),$(LOAD))
+
+soak: $(READY)          ## half an hour with a million requests: does the memory of a daemon grow?
+	$(call keep,soak.md,load soak $(SOAK),$(SOAK))
 
 kills: $(READY)         ## kill a real daemon under load, again and again, and look what is lost or done twice; KILLS=300
 	PYTHONPATH=tests $(BIN)/python -m kills --kills $(or $(KILLS),300) $(KILLING)
@@ -117,7 +120,8 @@ curves: $(CURVES)       ## draw what `make bench growth` has measured into docs/
 profile: $(READY)       ## sample where the time goes
 	$(call keep,profile.md,bench.hotspots)
 
-performance: bench batch batch-torque batch-lsf kueue growth curves profile figures figures-compiled document  ## all that docs/performance.md shows
+performance: bench batch batch-torque batch-lsf kueue growth curves profile figures figures-compiled load \
+    start-time takeover document  ## all that docs/performance.md shows
 
 document: $(READY)      ## paste what has been measured into docs/performance.md
 	@$(MEASURE) bench.document

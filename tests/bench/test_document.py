@@ -53,8 +53,12 @@ def test_the_document_has_a_block_for_everything_that_is_measured(tmp_path: Path
         "figures_compiled",
         "growth",
         "kueue",
+        "load",
         "profile",
         "rate",
+        "soak",
+        "start",
+        "takeover",
     ]
     for picture in ("rules", "crowds", "simulations"):
         assert (DOCUMENT.parent / "performance" / f"{picture}.svg").exists()
