@@ -126,7 +126,7 @@ def bounded(calls: Calls, most: int, silence: float = _SILENCE) -> type[HttpTool
             super().connection_lost(exc)
 
         def data_received(self, data: bytes) -> None:
-            if self in idle:
+            if self in idle and not self._refusing:
                 if self._head > _LARGEST_HEAD:
                     self.transport.write(_TOO_LARGE)
                     self.transport.close()

@@ -52,6 +52,8 @@ class Keys:
 
     async def key(self, kid: str | None) -> jwt.PyJWK:
         """Raises TokenRefused for a key that the issuer does not have, and KeysAway."""
+        if kid in self._known and time.monotonic() - self._read < _FRESH:
+            return self._known[kid]  # nobody waits for the keys of others
         async with self._lock:
             now = time.monotonic()
             if (kid not in self._known or now - self._read > _FRESH) and now - self._tried > _PAUSE:
@@ -125,8 +127,8 @@ class Tokens:
             raise TokenRefused(f"a token has at most {LONGEST} characters here")
         try:
             unverified = jwt.decode_complete(token, options={"verify_signature": False})
-        except jwt.PyJWTError as error:
-            raise TokenRefused(f"this is no token that can be read: {error}") from None
+        except (jwt.PyJWTError, ValueError, RecursionError) as error:
+            raise TokenRefused(f"this is no token that can be read: {type(error).__name__}") from None
         named = unverified["payload"].get("iss")
         issuer = self._issuers.get(named) if isinstance(named, str) else None
         if issuer is None:

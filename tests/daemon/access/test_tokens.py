@@ -108,6 +108,9 @@ def test_a_forged_token_is_refused(issuer: Issuer, tmp_path: Path) -> None:
         "a.b.c",
         "x" * 20_000,
         issuer.token(filling="x" * 20_000),
+        f"{issuer.token().partition('.')[0]}.{base64url_encode(b'[' * 9_000).decode()}.x",
+        f"{base64url_encode(b'[' * 9_000).decode()}.e30.x",
+        "\u0665.é.\x00",
     ):
         with pytest.raises(TokenRefused):
             believed(issuer, forged)
