@@ -27,13 +27,17 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing to mend: `message` says what is wrong in the admin's words, `help` how to mend it."""
+    """One thing to mend: `message` says what is wrong in the admin's words, `help` how to mend it.
+
+    `witness` is a request that shows it, as `eval --request` reads it: YAML on one line.
+    """
 
     code: str
     message: str
     span: Span
     help: str | None = None
     notes: tuple[Note, ...] = ()
+    witness: str | None = None
 
     @property
     def severity(self) -> Severity:
@@ -136,5 +140,7 @@ CODES: Final[dict[str, str]] = {
     "W109": "a default that a cap denies",
     "W110": "the same thing stands in a list twice",
     "W111": "a group of nodes without nodes",
+    "W112": "a rule that others make needless",
+    "W113": "a limit that no request can meet",
 }
 """Every code and what it stands for; codes never change their meaning."""

@@ -57,6 +57,7 @@ def _plain(finding: Finding) -> dict[str, Any]:
         "message": finding.message,
         **_position(finding.span),
         "help": finding.help,
+        "witness": finding.witness,
         "notes": [{"message": note.message, **_position(note.span)} for note in finding.notes],
     }
 
@@ -84,6 +85,8 @@ def _one(finding: Finding, texts: Mapping[str, str], colour: bool) -> str:
     for note in finding.notes:
         lines.append(f"{margin} {paint('note:', _BLUE)} {safe(note.message)}: {_place(note.span)}")
         lines += _frame(note.span, texts, width, paint, _BLUE)
+    if finding.witness:
+        lines.append(f"{margin} {paint('shown by:', _BLUE)} {safe(finding.witness)}")
     if finding.help:
         lines.append(f"{margin} {paint('help:', _CYAN)} {safe(finding.help)}")
     return "\n".join(lines) + "\n"

@@ -19,11 +19,14 @@ from typing import Any, Final
 
 import msgspec
 from bench.growth import crowd, timed
-from bench.scenes import CALLS, DAY, GIB, NOW, checked, job, policy, state
+from bench.scenes import CALLS, DAY, GIB, NOW, checked, job, long_policy, policy, refusing_policy, state
+from wnodes_engine.check.policy import check_policy
+from wnodes_engine.check.redundancy import held_against_each_other
 from wnodes_engine.compile import compile_policy
 from wnodes_engine.core import State, decide
 from wnodes_engine.decision_log.log import Lines, Log
 from wnodes_engine.decision_log.recorded import Recorded
+from wnodes_engine.language.load import load_text
 from wnodes_engine.snapshot import Clock, Part, encode, parts, restore, snapshot
 from wnodes_engine.values import Node, Outcome, Placement, Request
 
@@ -160,6 +163,16 @@ def _compiled(text: str) -> None:
     compile_policy(checked(text))
 
 
+def checking() -> Figures:
+    """A policy of 1,000 lines that is read and checked; and rules that are held against each other."""
+    text = long_policy(1000)
+    found = {"lines": timed(lambda _: check_policy(load_text(text, "bench.policy")))}
+    for rules in (100, 1000):
+        rivals = checked(refusing_policy(rules))
+        found[str(rules)] = timed(lambda _, rivals=rivals: held_against_each_other(rivals))
+    return found
+
+
 def logging() -> Figures:
     """A decision that is recorded, and the same without a record; a line in memory, compressed by nobody."""
     made, requests = state(policy(10)), [job(n) for n in range(CALLS)]
@@ -197,6 +210,7 @@ PARTS: Final[dict[str, Callable[..., Figures]]] = {
     "victims": victims,
     "passing": passing,
     "reloading": reloading,
+    "checking": checking,
     "logging": logging,
 }
 

@@ -135,6 +135,16 @@ def _statement(i: int) -> str:
             return f'cap walltime {1 + i % 20}d when group == "vo{i}"    # as agreed'
 
 
+def refusing_policy(rules: int) -> str:
+    """A policy with so many rules to be held against each other; none of them makes another needless."""
+    ranges = (f'deny "rule {i}" when cores > {8 + i} and memory < {1 + i}MiB' for i in range(0, rules, 2))
+    pinned = (
+        f'deny "rule {i}" when group == "vo{i % 40}" and cores > {8 + i} and memory > {rules - i}GiB'
+        for i in range(1, rules, 2)
+    )
+    return "\n".join(["policy refusing", _TREE, *ranges, *pinned]) + "\n"
+
+
 def checked(text: str) -> CheckedPolicy:
     """The checked policy of a text without errors."""
     found, findings = check_policy(load_text(text, "bench.policy"))

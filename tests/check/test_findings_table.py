@@ -183,6 +183,11 @@ MISTAKES = [
     ("W107", "preempt a for b by requeue for job\n«preempt b for a by requeue for job»", "more urgent"),
     ("W108", "quota for each user: cores <= 5\nquota for each user: «cores <= 8»", "keep one"),
     ("W108", "quota for «share b» in a: cores <= 8", "leave"),
+    ("W112", 'deny "no" when gpus > 0\n«deny "never" when gpus > 2 and kind == job»', "remove it"),
+    ("W112", "cap cores 64\n«cap cores 128 unless in b»", "remove it"),
+    ("W112", 'deny "a" when cores < 9\ndeny "b" when cores > 8 and gpus > 0\n«deny "c" when gpus > 1»', None),
+    ("W113", "quota for each user when cores >= 8: «cores <= 4»", "raise the limit"),
+    ("W113", "quota for each user: «running <= 0»", "raise the limit"),
     ("W110", 'deny "no" when group in {"a", «"a"»}', "leave one out"),
 ]  # fmt: skip
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from random import Random
 from typing import Final
 
 import msgspec
@@ -192,7 +193,10 @@ def _place(slot: SlotRequest, config: Config, known: frozenset[str]) -> _Place:
             raise Unplaceable("all hosts that are allowed are excluded")
         if not config.is_lsf or len(names) <= MOST_HOSTS:
             return _Place(names, each=each)
-        return _excluding(tuple(sorted(known - set(names))), each, config, known)
+        others = tuple(sorted(known - set(names)))
+        if len(others) > MOST_HOSTS:  # some of those that are allowed, others for each job
+            return _Place(tuple(sorted(Random(slot.key).sample(names, MOST_HOSTS))), each=each)  # noqa: S311
+        return _excluding(others, each, config, known)
     return _excluding(slot.excluded, each, config, known)
 
 

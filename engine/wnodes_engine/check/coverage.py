@@ -27,7 +27,11 @@ Value = str | int | bool
 Key = tuple[object, ...]
 Known = dict[Key, Value]
 
-_LEAST: Final = {"cores": 1, "count": 1, "at_least": 1}
+LEAST: Final = {"cores": 1, "count": 1, "at_least": 1, "walltime": 1}
+"""What a request cannot ask less of; of all else it may ask 0."""
+BELOW_ZERO: Final = frozenset({"priority", "victim.priority"})
+"""What may be less than that; so may what a site declares."""
+
 _NUMBERS: Final = frozenset({Type.NUMBER, Type.DURATION, Type.SIZE})
 _GUARDED: Final = {a.guard: a.kinds for a in ATTRIBUTES.values() if a.guard}
 _FLIPPED: Final = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "==": "==", "!=": "!="}
@@ -127,8 +131,8 @@ class Search:
             case checked.Match(left=checked.Attr(name=name)):
                 value = self._value(("value", name), known)
                 return value if isinstance(value, Unknown) else _matches(expr, str(value))
-            case checked.Compare() if (plain := _plain(expr)) is not None:
-                op, name, constant = plain
+            case checked.Compare() if (told := plain(expr)) is not None:
+                op, name, constant = told
                 value = self._value(("value", name), known)
                 return value if isinstance(value, Unknown) else compare(op, value, constant)
             case _:
@@ -178,16 +182,19 @@ class Search:
         """For each attribute the values that can make a difference."""
         constants: dict[str, set[Value]] = {}
         types: dict[str, Type] = {}
+        of_site: set[str] = set()
         for expr in walk(goal):
             match expr:
                 case checked.Attr():
                     types[expr.name] = expr.type
+                    if expr.site:
+                        of_site.add(expr.name)
                 case checked.Has():
                     types["kind"] = Type.KIND
                 case checked.InShare():
                     types["share"] = Type.SHARE
-                case checked.Compare() if (plain := _plain(expr)) is not None:
-                    constants.setdefault(plain[1], set()).add(plain[2])
+                case checked.Compare() if (told := plain(expr)) is not None:
+                    constants.setdefault(told[1], set()).add(told[2])
                 case checked.Member(
                     left=checked.Attr(name=name), right=checked.Const(value=frozenset() as among)
                 ):
@@ -197,11 +204,11 @@ class Search:
                 case _:
                     pass
         return {
-            ("value", name): self._values(name, type_, constants.get(name, set()))
+            ("value", name): self._values(name, type_, constants.get(name, set()), name in of_site)
             for name, type_ in types.items()
         }
 
-    def _values(self, name: str, type_: Type, constants: set[Value]) -> tuple[Value, ...]:
+    def _values(self, name: str, type_: Type, constants: set[Value], of_site: bool) -> tuple[Value, ...]:
         if type_ in MEMBERS:
             return MEMBERS[type_]
         if type_ is Type.TRUTH:
@@ -209,10 +216,10 @@ class Search:
         if type_ is Type.SHARE:
             return self._leaves
         if type_ in _NUMBERS:
-            least = _LEAST.get(name, 0)
+            least = LEAST.get(name, 0)
             near = {int(constant) + step for constant in constants for step in (-1, 0, 1)}
             most = 23 if name == "time.hour" else checked.UNLIMITED
-            below_zero = name in ("priority", "victim.priority")
+            below_zero = of_site or name in BELOW_ZERO
             return tuple(sorted(value for value in near | {least} if below_zero or least <= value <= most))
         texts = sorted(str(constant) for constant in constants)
         other = "other"
@@ -292,7 +299,7 @@ def _in_reading_order(item: tuple[Key, Value]) -> tuple[int, str]:
     return (first.index(name) if name in first else len(first), name)
 
 
-def _plain(expr: checked.Compare) -> tuple[str, str, Value] | None:
+def plain(expr: checked.Compare) -> tuple[str, str, Value] | None:
     """The operator, attribute and constant of a comparison of these two, the attribute first."""
     match expr.left, expr.right:
         case checked.Attr(name=name), checked.Const(value=str() | int() as constant):

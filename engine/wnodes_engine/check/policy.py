@@ -8,7 +8,7 @@ from collections import ChainMap
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from wnodes_engine.check import checked, orders, preemption, quotas, shares, times
+from wnodes_engine.check import checked, orders, preemption, quotas, redundancy, shares, times
 from wnodes_engine.check.expressions import Typer
 from wnodes_engine.check.names import FARM, Names
 from wnodes_engine.check.presence import Facts, Place
@@ -322,7 +322,7 @@ class _Checker:
 
     def _totality(self, policy: checked.CheckedPolicy, heading: Span) -> None:
         """Only where every rule of a list is sound: a hole that a mistake leaves is no news."""
-        totality = Totality(self.names)
+        totality = Totality(self.names, policy)
         if len(policy.assigns) == len(self._all(syntax.Assign)) and self.names.paths:
             totality.assignments(policy.assigns, heading)
         if len(policy.routes) == len(self._all(syntax.Route)):
@@ -344,6 +344,8 @@ class _Checker:
         ):
             totality.conditions([(rule.condition, rule.span) for rule in rules], what)
         totality.conditions([(rule.taking.condition, rule.span) for rule in policy.preempts], "rule")
+        redundancy.refusals(policy, totality)
+        redundancy.quotas(policy, totality)
 
     def _contradictions(self, policy: checked.CheckedPolicy) -> None:
         """Rules that deny everybody, and defaults that a cap denies."""

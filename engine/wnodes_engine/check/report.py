@@ -23,10 +23,16 @@ class Report:
         self._guesses = _MOST_GUESSES
 
     def add(
-        self, code: str, message: str, span: Span, mend: str | None = None, notes: Iterable[Note] = ()
+        self,
+        code: str,
+        message: str,
+        span: Span,
+        mend: str | None = None,
+        notes: Iterable[Note] = (),
+        witness: str | None = None,
     ) -> None:
-        """Adds a finding; `mend` is its help."""
-        self._findings.setdefault((code, span), Finding(code, message, span, mend, tuple(notes)))
+        """Adds a finding; `mend` is its help, `witness` a request that shows it."""
+        self._findings.setdefault((code, span), Finding(code, message, span, mend, tuple(notes), witness))
 
     def add_missing(self, code: str, message: str, span: Span, mend: str | None = None) -> None:
         """Adds a finding about a name that nothing has; the message names it."""

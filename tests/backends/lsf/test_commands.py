@@ -152,6 +152,17 @@ def test_more_hosts_than_a_job_may_name_are_allowed_by_excluding_the_others() ->
     assert "select[hname!='x1' && hname!='x2']" in argv[argv.index("-R") + 1]
 
 
+def test_where_neither_can_be_said_a_job_may_run_on_some_of_those_that_are_allowed() -> None:
+    names, others = (tuple(f"{letter}{at}" for at in range(600)) for letter in "nx")
+    named = [
+        commands.submit(slot(key=key, allowed=names), 16, ADA, Options(), IBM, (*names, *others))
+        for key in ("k1", "k2")
+    ]
+    chosen = [set(argv[argv.index("-m") + 1].split()) for argv in named]
+    assert all(len(each) == commands.MOST_HOSTS and each < set(names) for each in chosen)
+    assert chosen[0] != chosen[1]
+
+
 def test_what_is_done_to_jobs() -> None:
     assert commands.act(Action.CANCEL, ["1", "2[3]"]) == ("bkill", "1", "2[3]")
     assert commands.act(Action.HOLD, ["1"]) == commands.act(Action.SUSPEND, ["1"]) == ("bstop", "1")

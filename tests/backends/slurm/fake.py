@@ -65,6 +65,7 @@ class FakeSlurm:
         self.accounting = "accounting_storage/slurmdbd" if has_accounting else "accounting_storage/none"
         self.commands: list[Command] = []
         self.down = False
+        self.heard: int | None = None
         self.reasons: dict[str, str] = {}
         self.names: dict[str, str] = {}
         self.lags = False  # accounting has not heard of any ending yet
@@ -110,7 +111,8 @@ class FakeSlurm:
 
     @property
     def ended(self) -> list[Ending]:
-        return self.farm._farm.endings
+        """As many of the endings as accounting has heard of."""
+        return list(self.farm._farm.endings)[: self.heard]
 
     # ---------------------------------------------------------------- commands
 

@@ -219,8 +219,7 @@ def test_endings_that_were_heard_of_late_are_told_and_none_twice(tmp_path: Path)
     refs = [lab.taken(f"k{at}", held=False) for at in range(3)]
     clock.now += 10
     lab.farm._advance()
-    heard = lab.farm._farm.endings[:]
-    assert len(heard) == 3
+    assert lab.farm._farm.endings.count == 3
     told: list[JobRef] = []
     lab.slurm.down = True
     for _ in range(60):
@@ -229,7 +228,7 @@ def test_endings_that_were_heard_of_late_are_told_and_none_twice(tmp_path: Path)
             lab.finished(cursor)
     lab.slurm.down = False
     for known in (0, 1, 1, 2, 3, 3):
-        lab.farm._farm.endings[:] = heard[:known]
+        lab.slurm.heard = known
         clock.now += 100
         page = lab.finished(cursor)
         cursor = page.cursor

@@ -444,13 +444,13 @@ class Stub:
     def _write(self) -> None:
         """Write the ends of what has ended since the last command."""
         endings = self.farm._farm.endings
-        for ending in endings[self._logged :]:
+        for ending in endings.since(self._logged, endings.count):
             if ending.started_at is not None and ending.ref.key in self.slots:
                 slot = self.slots[ending.ref.key]
                 created = self.created.get(slot.key, ending.ref.submitted_at)
                 text = record(ending, slot, created, self.dialect)
                 self._line("E", f"{ending.ref.id}.{SERVER}", text, ending.ended_at)
-        self._logged = len(endings)
+        self._logged = endings.count
 
     def _line(self, kind: str, id_: str, text: str, at: float | None = None) -> None:
         if self.log is None:
