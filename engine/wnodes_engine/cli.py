@@ -16,7 +16,7 @@ COMMANDS: Final = {
     "fmt": "put policies into the one canonical layout",
     "eval": "one decision: a policy, a state of the farm, a request",
     "test": "run policy tests, and say how much of a policy they cover",
-    "explain": "the same with every rule that was tried, every limit, and what would help",
+    "explain": "the same with every rule, every limit, and what would help; or what a code means",
     "graph": "draw the share tree, quotas, who makes room for whom, and routes",
     "simulate": "replay a log of jobs under a policy",
     "replay": "run a decision log again, and confirm it record by record",
