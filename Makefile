@@ -53,6 +53,9 @@ lab-network: $(READY)   ## cut the link of a daemon that leads, on a host of its
 openstack-figures: $(READY) ## from request to ACTIVE, through the executor and plain, in that cloud
 	@mkdir -p .benchmarks; WNODES_LAB_INSTALL=1 $(MEASURE) labs.openstack.figures | tee .benchmarks/openstack.md
 
+bait-walk: $(READY)     ## a million random steps of baits through all that can happen; fails if a host is over-committed
+	PYTHONPATH=tests $(BIN)/python -m baits.walk $(WALK)
+
 batch: $(READY)         ## measure the drivers of batch systems with 10,000 nodes and 100,000 jobs
 	$(call keep,batch.md,bench.batch)
 
@@ -122,9 +125,6 @@ profile: $(READY)       ## sample where the time goes
 
 performance: bench batch batch-torque batch-lsf kueue growth curves profile figures figures-compiled load \
     start-time takeover document  ## all that docs/performance.md shows
-
-findings: $(READY)      ## write docs/findings.md from the checker's table of codes
-	$(BIN)/python -m wnodes_engine.catalogue > docs/findings.md
 
 document: $(READY)      ## paste what has been measured into docs/performance.md
 	@$(MEASURE) bench.document

@@ -46,8 +46,6 @@ class ModuleWriter:
         """Constants of the module that are not in its text."""
         self.tables: list[Table] = []
         """Its tables, of which the same is true."""
-        self.rules: list[tuple[str, tuple[Rule, ...]]] = []
-        """All rules by the name of their section or chain."""
         self.routes = Routes([], [])
         self._top: list[str] = []
 
@@ -120,7 +118,6 @@ class ModuleWriter:
 
     def _section(self, name: str, rules: Sequence[Rule]) -> Section:
         section = Section(name, rules, self.writer)
-        self.rules.append((name, tuple(rules)))
         self._top += section.top
         self.tables += section.tables
         return section
@@ -133,8 +130,7 @@ class ModuleWriter:
         otherwise: Sequence[str] = (),
         then: Sequence[str] = (),
     ) -> list[str]:
-        self.rules.append((name, tuple(rules)))
-        chain = Chain(name, target, self.rules[-1][1], self.writer, otherwise, then)
+        chain = Chain(name, target, rules, self.writer, otherwise, then)
         self._top += chain.top
         self.tables += chain.tables
         self.values |= chain.values

@@ -1,0 +1,1 @@
+"""One farm under two schedulers: a machine wins its cores in the batch system, and boots there."""

@@ -1,0 +1,61 @@
+"""What concerns a whole host: what is granted there, whether it may be used, and who else is on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from wnodes_engine.executor import CloudView, Host, Server, ServerState
+
+from wnodes_daemon.baits.records import HOLDING, Bait
+
+FAILED_BOOTS: Final = 3
+"""So many failed boots in a row make a host a black hole."""
+
+_OFF_HOST: Final = frozenset({ServerState.SHELVED, ServerState.ERROR})
+
+
+def granted(baits: Iterable[Bait], host: str, *, without: str = "") -> dict[str, int]:
+    """What is granted on a host, by class: the ballast is all but this.
+
+    A bait that is lost grants nothing: its cores are not ours. `without` leaves one out, by its key.
+    """
+    total: dict[str, int] = {}
+    for bait in baits:
+        if bait.host == host and bait.stage in HOLDING and not bait.lost and bait.key != without:
+            for name, amount in bait.amounts.items():
+                total[name] = total.get(name, 0) + amount
+    return total
+
+
+def stays_drained(baits: Iterable[Bait], node: str, *, without: str) -> bool:
+    """Whether a node is to take nothing new for the sake of another bait than this."""
+    return any(bait.drained and bait.node == node and bait.key != without for bait in baits)
+
+
+def unfit_host(host: Host | None, failed_boots: int) -> str:
+    """Why no bait may be used on a host; empty if one may."""
+    if host is None:
+        return "the node is no host of the cloud"
+    if host.mismatch:
+        return host.mismatch
+    if not host.up:
+        return f"the compute service of {host.name} is down"
+    if host.disabled:
+        return f"the compute service of {host.name} is disabled: {host.disabled}"
+    for name, inventory in host.inventory.items():
+        if name in {"VCPU", "PCPU", "MEMORY_MB"} and inventory.ratio != 1.0:
+            return f"the ratio of {name} on {host.name} is {inventory.ratio:g}: a shared host needs 1"
+    if failed_boots >= FAILED_BOOTS:
+        return f"{failed_boots} machines in a row have failed to boot on {host.name}"
+    return ""
+
+
+def uncovered(view: CloudView, baits: Iterable[Bait]) -> dict[str, tuple[Server, ...]]:
+    """The servers of others, and of ours, on each host that no bait there has; hosts without any left out."""
+    covered = {(bait.server.id, bait.host) for bait in baits if bait.server is not None and not bait.lost}
+    found: dict[str, tuple[Server, ...]] = {}
+    for server in view.servers:
+        if server.host and server.state not in _OFF_HOST and (server.ref.id, server.host) not in covered:
+            found[server.host] = (*found.get(server.host, ()), server)
+    return found
