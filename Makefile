@@ -126,6 +126,9 @@ profile: $(READY)       ## sample where the time goes
 performance: bench batch batch-torque batch-lsf kueue growth curves profile figures figures-compiled load \
     start-time takeover document  ## all that docs/performance.md shows
 
+findings: $(READY)      ## write docs/findings.md from the checker's table of codes
+	$(BIN)/python -m wnodes_engine.catalogue > docs/findings.md
+
 document: $(READY)      ## paste what has been measured into docs/performance.md
 	@$(MEASURE) bench.document
 

@@ -256,17 +256,25 @@ def _requests(
     """The requests as the engine knows them; their ids and times of submission are the service's to give."""
     now = context.service.now()
     if isinstance(forms, wire.RequestForm):
-        return [_request(forms, now, context.known, who, "$")]
-    return [_request(form, now, context.known, who, f"$[{at}]") for at, form in enumerate(forms)]
+        return [_request(forms, now, context.known, who)]
+    known = context.known
+    return [_request(form, now, known, who, at) for at, form in enumerate(forms)]
 
 
-def _request(form: wire.RequestForm, now: int, known: wire.Known, who: Identity, path: str) -> Request:
+def _request(
+    form: wire.RequestForm, now: int, known: wire.Known, who: Identity, at: int | None = None
+) -> Request:
     try:
         return wire.to_request(vouched(form, who, known), "", now, known)
     except Forbidden as forbidden:
-        raise not_theirs(forbidden.error.within(path)) from None
+        raise not_theirs(forbidden.error.within(_place(at))) from None
     except wire.WireError as error:
-        raise invalid(error.within(path)) from None
+        raise invalid(error.within(_place(at))) from None
+
+
+def _place(at: int | None) -> str:
+    """Where a request stands in what was sent: alone, or in a list."""
+    return "$" if at is None else f"$[{at}]"
 
 
 def _id(call: Call) -> int:

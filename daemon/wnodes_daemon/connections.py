@@ -97,6 +97,7 @@ def bounded(calls: Calls, most: int, silence: float = _SILENCE) -> type[HttpTool
 
     class Bounded(HttpToolsProtocol):
         _head = 0
+        _in_body = False
         _refusing = False
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -126,7 +127,7 @@ def bounded(calls: Calls, most: int, silence: float = _SILENCE) -> type[HttpTool
             super().connection_lost(exc)
 
         def data_received(self, data: bytes) -> None:
-            if self in idle and not self._refusing:
+            if not self._in_body:
                 if self._head > _LARGEST_HEAD:
                     self.transport.write(_TOO_LARGE)
                     self.transport.close()
@@ -135,7 +136,7 @@ def bounded(calls: Calls, most: int, silence: float = _SILENCE) -> type[HttpTool
             super().data_received(data)
 
         def on_headers_complete(self) -> None:
-            self._head = 0
+            self._head, self._in_body = 0, True
             waiting = self.cycle is not None and not self.cycle.response_complete
             self._refusing = calls.full and not waiting and self.url not in _PROBES
             if not self._refusing:
@@ -147,6 +148,7 @@ def bounded(calls: Calls, most: int, silence: float = _SILENCE) -> type[HttpTool
                 super().on_body(body)
 
         def on_message_complete(self) -> None:
+            self._in_body = False
             if not self._refusing:
                 super().on_message_complete()
             elif self.parser.should_keep_alive():

@@ -62,6 +62,7 @@ def native_of(backend: str, job: Job, now: int) -> Native | None:
         origin="local",
         user=job.user,
         group=job.group,
+        project=job.project or None,
         submitted=job.ref.submitted_at,
         cores=total // count,
         memory=job.memory // count,

@@ -153,7 +153,8 @@ class Job(msgspec.Struct, frozen=True, gc=False):
     """One job as the batch system shows it, ours or native.
 
     `nodes` says how many cores it holds on which node; it is empty for a job that holds none. `reason` is
-    the batch system's own. `restarts`: how often it was started anew.
+    the batch system's own. `restarts`: how often it was started anew. `project`: where the system
+    knows projects.
     """
 
     ref: JobRef
@@ -172,6 +173,7 @@ class Job(msgspec.Struct, frozen=True, gc=False):
     nodes: tuple[tuple[str, int], ...] = ()
     reason: str = ""
     restarts: int = 0
+    project: str = ""
 
 
 class Snapshot(msgspec.Struct, frozen=True, gc=False):

@@ -9,9 +9,10 @@ from datetime import datetime
 from difflib import get_close_matches
 from itertools import islice, product
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from msgspec import UNSET
+from msgspec.structs import replace as changed
 
 from wnodes_engine.core import State
 from wnodes_engine.core.policy import CompiledPolicy
@@ -111,6 +112,8 @@ def _range(text: str) -> Iterator[str]:
 
 # ------------------------------------------------------------------ the state
 
+Entry = TypeVar("Entry", AllocationForm, WaitingForm)
+
 
 @dataclass(frozen=True, slots=True)
 class Held:
@@ -199,8 +202,14 @@ class _StateReader:
         self._raise()
         self._known = replace(self._site, images={**self._site.images, **self._images()})
         names = frozenset(node.name for node in nodes)
-        allocations = tuple(self._held(entry, names, now, at) for at, entry in enumerate(form.allocations))
-        queue = tuple(self._queued(entry, now, at) for at, entry in enumerate(form.queue))
+        allocations = tuple(
+            self._held(each, names, now, at)
+            for at, entry in enumerate(form.allocations)
+            for each in _times(entry)
+        )
+        queue = tuple(
+            self._queued(each, now, at) for at, entry in enumerate(form.queue) for each in _times(entry)
+        )
         use = tuple(self._use(form.use))
         self._raise()
         return StateFile(
@@ -300,6 +309,14 @@ class _StateReader:
 
     def _refuse(self, message: str, mend: str | None, *where: str | int) -> None:
         self._findings.append(Finding("E194", message, self._positions.of(*where), help=mend))
+
+
+def _times(entry: Entry) -> Iterator[Entry]:
+    """The entry as often as it says, each with an id of its own."""
+    if entry.times == 1:
+        yield entry
+    else:
+        yield from (changed(entry, id=f"{entry.id}.{n}") for n in range(1, entry.times + 1))
 
 
 def wire_finding(error: WireError, positions: Positions, *where: str | int) -> Finding:

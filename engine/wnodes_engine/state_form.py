@@ -24,6 +24,8 @@ Size = (
     Annotated[int, Meta(ge=0, le=10**15)]
     | Annotated[str, Meta(pattern=r"^(0|[1-9][0-9]{0,12})(MiB|GiB|TiB)(?![\s\S])")]
 )
+Times = Annotated[int, Meta(ge=1, le=100_000)]
+"""How many alike there are; with more than one, their ids are `ID.1`, `ID.2` and so on."""
 Amount = Annotated[int, Meta(ge=0, le=10**12)]
 
 
@@ -66,6 +68,7 @@ class WaitingForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     id: Id
     request: RequestForm
     submitted: Moment
+    times: Times = 1
 
 
 class AllocationForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -74,6 +77,7 @@ class AllocationForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     id: Id
     request: RequestForm
     started: Moment
+    times: Times = 1
     submitted: Moment | UnsetType = UNSET
     node: Id | UnsetType = UNSET
     nodes: Annotated[dict[str, Annotated[int, Meta(ge=1, le=1_000_000)]], Meta(min_length=1)] | UnsetType = (

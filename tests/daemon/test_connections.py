@@ -75,6 +75,14 @@ def test_a_head_without_end_is_cut_off() -> None:
     assert other.startswith(b"HTTP/1.1 200")
 
 
+def test_what_is_left_of_a_large_body_is_no_head() -> None:
+    large = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 900000\r\n\r\n" + b"y" * 900_000
+    (both,) = asyncio.run(served(10, 0.5, [large + CALL]))
+    assert (both.count(b"HTTP/1.1 200"), both.count(b"HTTP/1.1")) == (2, 2)
+    (both,) = asyncio.run(served(10, 0.5, [large + CALL], calls=0))
+    assert (both.count(b"HTTP/1.1 429"), both.count(b"HTTP/1.1")) == (2, 2)
+
+
 def test_as_many_are_held_as_descriptors_allow(monkeypatch: pytest.MonkeyPatch) -> None:
     raised: list[tuple[int, int]] = []
     monkeypatch.setattr(resource, "setrlimit", lambda _, limits: raised.append(limits))

@@ -26,7 +26,7 @@ POLICY = """
 policy shared "users submit natively, too"
 share lab 50%
 share rest 50%
-assign lab when group == "lab" or (has account and account == "lab")
+assign lab when group == "lab" or (has account and account == "lab") or (has project and project == "lab")
 assign rest otherwise
 route job, vmjob, vm, pool to farm
 """
@@ -119,9 +119,10 @@ def test_a_native_job_that_somebody_has_suspended_is_not_charged(served: Any) ->
     served(work)
 
 
-def test_rules_see_the_account_of_a_native_job(served: Any) -> None:
+@pytest.mark.parametrize("fields", [{"account": "lab"}, {"project": "lab"}])
+def test_rules_see_the_account_and_the_project_of_a_native_job(served: Any, fields: dict[str, str]) -> None:
     async def work(service: Service) -> None:
-        await service.see_natives("farm", [native(group="other", account="lab")])
+        await service.see_natives("farm", [native(group="other", **fields)])
         assert held(service) == {"lab": 4, "rest": 0}
 
     served(work)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -37,6 +38,7 @@ from wnodes_daemon.records import (
     State,
     Step,
     UseChange,
+    Visible,
 )
 from wnodes_daemon.store import Store, StoreError, StoreUnavailable
 from wnodes_engine.backend import JobRef
@@ -125,6 +127,25 @@ def test_a_share_is_listed_with_everything_below_it_and_nothing_beside_it(store:
     store.commit([NewEntry(entry(at, share=share)) for at, share in enumerate(shares, 1)])
     assert [found.id for found in store.page(Filter(share="grid"))] == [1, 2, 3]
     assert [found.id for found in store.page(Filter(share="grid.lhc"))] == [2]
+
+
+def test_somebody_sees_what_is_theirs_and_what_is_in_their_shares(store: Store) -> None:
+    of = [
+        ("ada", "local"),
+        ("eve", "local"),
+        ("eve", "grid.lhc"),
+        ("eve", "grid.lhc.cms"),
+        ("eve", "grid.lhcb"),
+    ]
+    entries = [entry(at, share=share, user=user) for at, (user, share) in enumerate(of, 1)]
+    store.commit([NewEntry(each) for each in entries])
+
+    def seen(**visible: Any) -> list[int]:
+        return [found.id for found in store.page(Filter(visible=Visible(**visible)))]
+
+    assert seen(user="ada") == [1]
+    assert seen(user="ada", shares=("grid.lhc",)) == [1, 3, 4]
+    assert [found.id for found in store.page(Filter(user="eve", visible=Visible("ada")))] == []
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -72,6 +72,18 @@ def test_a_state_is_read_whole(tmp_path):
     assert ("grid.big", "share", "", "memory", 48 << 10) in file.use
 
 
+def test_several_alike_have_ids_of_their_own(tmp_path, policy):
+    text = STATE.replace("  - id: first", "  - id: first\n    times: 2").replace(
+        "  - id: third", "  - id: third\n    times: 3"
+    )
+    (tmp_path / "state.yaml").write_text(text)
+    file = load_state(tmp_path / "state.yaml", Known())
+    assert [held.request.id for held in file.allocations] == ["first.1", "first.2", "second"]
+    assert [request.id for request in file.queue] == ["third.1", "third.2", "third.3"]
+    state, denied = restore(file, policy)
+    assert (len(state.allocations), denied) == (3, [])
+
+
 def test_images_are_known_by_name_and_by_id(tmp_path):
     text = STATE.replace("image: debian", 'image: "123"')
     assert state_file(tmp_path, text).allocations[0].request.image.name == "debian"

@@ -26,7 +26,7 @@ STATE: dict[str, Any] = {
     ],
     "images": [{"name": "debian", "approved": True}],
     "allocations": [
-        {"id": "a", "started": "2026-03-01T10:00:00Z", "node": "wn1", "request": REQUEST},
+        {"id": "a", "started": "2026-03-01T10:00:00Z", "node": "wn1", "request": REQUEST, "times": 3},
         {"id": "b", "started": "2026-03-01T10:00:00Z", "nodes": {"wn2": 1}, "request": REQUEST,
          "submitted": "2026-03-01T09:00:00Z"},
     ],

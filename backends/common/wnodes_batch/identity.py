@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grp
 import os
 import pwd
 import re
@@ -50,6 +51,14 @@ def account(who: str | int) -> Account | None:
     except (KeyError, ValueError, OverflowError):
         return None
     return Account(entry.pw_name, entry.pw_uid, entry.pw_gid, entry.pw_dir)
+
+
+def group(gid: int) -> str:
+    """The name of a group of this machine; empty where there is none of that number."""
+    try:
+        return grp.getgrgid(gid).gr_name
+    except (KeyError, OverflowError):
+        return ""
 
 
 class Identities:

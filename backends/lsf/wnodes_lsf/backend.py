@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from wnodes_batch import identity
-from wnodes_batch.bulk import chunks
+from wnodes_batch.bulk import chunks, remembered
 from wnodes_batch.client import AT_ONCE, Run
 from wnodes_batch.driver import OURS, Closed, Driver
-from wnodes_batch.identity import Lookup
+from wnodes_batch.identity import Lookup, group
 from wnodes_batch.outcomes import outcome_of
 from wnodes_batch.runner import run
 from wnodes_batch.submitting import submission
@@ -104,7 +104,12 @@ class LsfBackend(Driver[jobs.Row]):
         await client.learn()
         taken_at = int(client.clock())
         nodes, rows = await asyncio.gather(self._seen(), client.rows(commands.EVERYBODY))
-        return Snapshot(nodes, jobs.jobs(rows), taken_at)
+        return Snapshot(nodes, await client.parsed(jobs.jobs, rows, remembered(self._group_of)), taken_at)
+
+    def _group_of(self, user: str) -> str:
+        """LSF knows no groups of the system: that of the user's account here."""
+        who = self._lookup(user)
+        return group(who.gid) if who is not None else ""
 
     async def finished(self, cursor: str) -> Endings:
         """The endings since `cursor`, from lsb.acct, or from what bjobs, bacct and bhist remember."""

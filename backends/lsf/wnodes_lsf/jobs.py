@@ -23,6 +23,10 @@ _MINUTE: Final = 60
 _SIGNAL: Final = re.compile(r"signal ([0-9]{1,3})")
 
 
+_NO_PROJECT: Final = "default"
+"""What LSF calls the project of a job that names none."""
+
+
 class Form(msgspec.Struct, frozen=True):
     """How this LSF means what it shows: the unit of memory, whether each task has its own, its fields."""
 
@@ -149,12 +153,12 @@ def _asked(said: Said, more: Told) -> int:
     return next((count for field in fields if (count := words.number(field))), more.slots or 1)
 
 
-def jobs(listing: Iterable[Row]) -> tuple[Job, ...]:
-    """The jobs that have not ended."""
-    return tuple(_job(row) for row in listing if row.state not in ENDED)
+def jobs(listing: Iterable[Row], group_of: Callable[[str], str] = lambda _: "") -> tuple[Job, ...]:
+    """The jobs that have not ended; `group_of` a user is the group of a job that names none."""
+    return tuple(_job(row, group_of) for row in listing if row.state not in ENDED)
 
 
-def _job(row: Row) -> Job:
+def _job(row: Row, group_of: Callable[[str], str]) -> Job:
     holds = row.state in HOLDING
     return Job(
         ref=row.ref,
@@ -163,7 +167,7 @@ def _job(row: Row) -> Job:
         user=row.user,
         cores=row.cores,
         memory=row.memory,
-        group=row.group,
+        group=row.group or group_of(row.user),
         account=row.account,
         queue=row.queue,
         gpus=row.gpus,
@@ -171,6 +175,7 @@ def _job(row: Row) -> Job:
         started_at=row.started_at if holds else None,
         nodes=row.nodes if holds else (),
         reason=row.reason,
+        project="" if row.account == _NO_PROJECT else row.account,
     )
 
 

@@ -7,10 +7,8 @@ length and each node's failures are drawn from the seed and their own number.
 from __future__ import annotations
 
 import heapq
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from itertools import islice
 from random import Random
 from typing import Final
 
@@ -18,7 +16,6 @@ import msgspec
 from wnodes_engine.backend import (
     Action,
     ActionOutcome,
-    Ending,
     Fate,
     JobRef,
     JobState,
@@ -28,6 +25,7 @@ from wnodes_engine.backend import (
 )
 from wnodes_engine.values import Node
 
+from wnodes_simulated.accounting import Accounting
 from wnodes_simulated.job import FarmJob, ending_of, read_script
 from wnodes_simulated.options import Options
 
@@ -36,8 +34,7 @@ _NO_SUCH_JOB: Final = ActionOutcome(
     Verdict.CONFLICT, "there is no such job: another id, key or time of submission"
 )
 _KILLED: Final = 271
-_KEPT: Final = 10_000
-"""Endings that are kept after they were read: fates are looked up in them."""
+
 Tell = Callable[[str, float, str], None]
 """Hears what happened (`start`, `end`, `down`, `back`), when, and to which job's key or which node."""
 
@@ -61,35 +58,6 @@ class _Place:
     def fits(self, slot: SlotRequest) -> int:
         """How many parts of the slot fit into what is free."""
         return _parts(slot, self.free)
-
-
-class Accounting:
-    """What has ended, by its number; what was read long ago is dropped."""
-
-    def __init__(self) -> None:
-        self._kept: deque[Ending] = deque()
-        self._first = 0
-
-    def __iter__(self) -> Iterator[Ending]:
-        """Those that are kept, oldest first."""
-        return iter(self._kept)
-
-    @property
-    def count(self) -> int:
-        """How many there were in all."""
-        return self._first + len(self._kept)
-
-    def add(self, ending: Ending) -> None:
-        """One more."""
-        self._kept.append(ending)
-
-    def since(self, number: int, most: int) -> tuple[Ending, ...]:
-        """Those from this number on, at most so many; who asks has read what was before."""
-        while self._first < number - _KEPT:
-            self._kept.popleft()
-            self._first += 1
-        begin = max(0, number - self._first)
-        return tuple(islice(self._kept, begin, begin + most))
 
 
 class Farm:

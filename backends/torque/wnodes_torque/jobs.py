@@ -41,6 +41,7 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     exit_status: int | None
     cpu_seconds: int | None
     memory_used: int | None
+    project: str
 
 
 def row(
@@ -66,6 +67,7 @@ def row(
     exit_status: int | None,
     cpu_seconds: int | None,
     memory_used: int | None,
+    project: str = "",
 ) -> Row:
     """A row of what a listing says, with the states made out. A job whose cores are known holds those."""
     held = total(nodes) or asked.cores or 1
@@ -88,6 +90,7 @@ def row(
         exit_status=exit_status,
         cpu_seconds=cpu_seconds,
         memory_used=memory_used,
+        project=project,
     )
 
 
@@ -128,6 +131,7 @@ def _job(row: Row) -> Job:
         nodes=row.nodes if holds_cores else (),
         reason="" if row.state is JobState.RUNNING else row.reason,
         restarts=row.restarts,
+        project=row.project,
     )
 
 

@@ -188,7 +188,7 @@ def settings(listing: bytes) -> dict[str, str]:
 
 def _row(cluster: str, id_: str, job: ShownJob, fields: Fields) -> Row:
     resources, used = job.asked, job.resources_used
-    project = _text(job.project)
+    project = "" if (named := _text(job.project)) == _NO_PROJECT else named
     over = _text(job.job_state) in {"F", "X"}
     placed = exec_vnode(_text(job.exec_vnode)) or exec_host(_text(job.exec_host))
     when, same = fields.when, fields.same
@@ -203,7 +203,7 @@ def _row(cluster: str, id_: str, job: ShownJob, fields: Fields) -> Row:
         substate=_text(job.substate),
         user=same(_text(job.euser) or _text(job.owner).partition("@")[0]),
         group=same(_text(job.egroup)),
-        account=same(_text(job.account) or (project if project != _NO_PROJECT else "")),
+        account=same(_text(job.account) or project),
         queue=same(_text(job.queue)),
         asked=fields.size(resources),
         walltime=fields.seconds(_text(resources.walltime)),
@@ -216,6 +216,7 @@ def _row(cluster: str, id_: str, job: ShownJob, fields: Fields) -> Row:
         exit_status=_whole(job.exit_status),
         cpu_seconds=fields.seconds(_text(used.cput)),
         memory_used=mib(_text(used.mem)) or None,
+        project=same(project),
     )
 
 

@@ -81,7 +81,7 @@ def vouched(form: RequestForm, identity: Identity, known: Known) -> RequestForm:
     image, attributes that the site vouches for. A gateway fills them in for others, and an admin too.
     """
     if identity.may(Right.GATEWAY):
-        return _filled(form, identity)
+        return form if form.user not in {"", identity.user} else _filled(form, identity)
     _one_of("user", form.user, (identity.user,), "who asks")
     _one_of("group", form.group, identity.groups, "your groups")
     _one_of("project", form.project, identity.projects, "your projects")

@@ -35,11 +35,14 @@ def read_policy(path: str, site: Site | None) -> CompiledPolicy:
     return compile_policy(policy)
 
 
-def add_inputs(parser: ArgumentParser) -> None:
+def add_inputs(parser: ArgumentParser, *, needed: bool = True) -> None:
     """The arguments of commands about one request: what `read_inputs` reads, and how to show the answer."""
-    parser.add_argument("policy", metavar="POLICY", help="the policy")
-    parser.add_argument("--state", required=True, metavar="FILE", help="the farm as it stands (YAML or JSON)")
-    parser.add_argument("--request", required=True, metavar="FILE", help="what is asked (YAML or JSON)")
+    if needed:
+        parser.add_argument("policy", metavar="POLICY", help="the policy")
+    parser.add_argument(
+        "--state", required=needed, metavar="FILE", help="the farm as it stands (YAML or JSON)"
+    )
+    parser.add_argument("--request", required=needed, metavar="FILE", help="what is asked (YAML or JSON)")
     parser.add_argument("--site", metavar="FILE", help="site.yaml: images, flavours, attributes, time zone")
     parser.add_argument("--format", choices=("text", "json"), default="text")
 

@@ -46,6 +46,8 @@ class ModuleWriter:
         """Constants of the module that are not in its text."""
         self.tables: list[Table] = []
         """Its tables, of which the same is true."""
+        self.rules: list[tuple[str, tuple[Rule, ...]]] = []
+        """All rules by the name of their section or chain."""
         self.routes = Routes([], [])
         self._top: list[str] = []
 
@@ -118,6 +120,7 @@ class ModuleWriter:
 
     def _section(self, name: str, rules: Sequence[Rule]) -> Section:
         section = Section(name, rules, self.writer)
+        self.rules.append((name, tuple(rules)))
         self._top += section.top
         self.tables += section.tables
         return section
@@ -130,7 +133,8 @@ class ModuleWriter:
         otherwise: Sequence[str] = (),
         then: Sequence[str] = (),
     ) -> list[str]:
-        chain = Chain(name, target, rules, self.writer, otherwise, then)
+        self.rules.append((name, tuple(rules)))
+        chain = Chain(name, target, self.rules[-1][1], self.writer, otherwise, then)
         self._top += chain.top
         self.tables += chain.tables
         self.values |= chain.values

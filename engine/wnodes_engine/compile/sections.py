@@ -99,7 +99,7 @@ class _TableWriter:
         return Row(number, found.values, function, (rule.place, *constants))
 
 
-def _lookups(rules: Sequence[Rule]) -> dict[str, dict[int, Lookup]]:
+def lookups(rules: Sequence[Rule]) -> dict[str, dict[int, Lookup]]:
     """By attribute, where more than a handful pin it: the rules to be looked up, by their numbers."""
     tables: dict[str, dict[int, Lookup]] = {}
     for i, rule in enumerate(rules):
@@ -119,12 +119,12 @@ class Section:
         self.top: list[str] = []
         self.lines: list[str] = []
         self.tables: list[Table] = []
-        lookups = _lookups(rules)
-        looked_up = {i for found in lookups.values() for i in found}
+        tables = lookups(rules)
+        looked_up = {i for found in tables.values() for i in found}
         for i, rule in enumerate(rules):
             if i not in looked_up:
                 self.lines += rule.lines(writer)
-        for attribute, found in lookups.items():
+        for attribute, found in tables.items():
             by = f"_{name}_by_{attribute}"
             made = _TableWriter(by, [(i, rules[i], found[i]) for i in found], writer)
             self.top += made.top
@@ -187,11 +187,11 @@ class Chain:
 
     def _looked_up(self, rules: Sequence[Rule], otherwise: Sequence[str]) -> None:
         """The least number of all that hold: of each table the first one, then of those that are in none."""
-        none, lookups = len(rules), _lookups(rules)
+        none, tables = len(rules), lookups(rules)
         self.lines.append(f"found = {none}")
-        for attribute, found in lookups.items():
+        for attribute, found in tables.items():
             self._table(attribute, attribute, [(i, rules[i], found[i]) for i in found])
-        looked_up = {i for found in lookups.values() for i in found}
+        looked_up = {i for found in tables.values() for i in found}
         rest = [i for i in range(none) if i not in looked_up]
         if len(rest) > LONGEST:
             anything = frozenset(("",))

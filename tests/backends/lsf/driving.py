@@ -24,6 +24,9 @@ def lookup(who: str | int) -> Account | None:
     return {990: Account("wnodes", 990, 990, "/"), 0: Account("root", 0, 0, "/root")}.get(who)  # type: ignore[arg-type]
 
 
+DIALECTS = ["ibm", "volclava", "old"]
+
+
 class Clock:
     """Time that stands still until it is told to go on."""
 

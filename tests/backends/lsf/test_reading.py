@@ -404,3 +404,10 @@ def test_run_limits(text: str, seconds: int | None) -> None:
 )
 def test_memory_that_is_reserved(asked: str, mib: int) -> None:
     assert words.reserved(asked, Unit.MB, hosts=2, slots=4, per_task=False) == mib
+
+
+def test_a_job_has_its_project_and_the_group_of_its_users_account_where_it_names_none() -> None:
+    named = msgspec.structs.replace(SAID, proj_name="atlas", user_group="cms", exec_host="vm")
+    plain = msgspec.structs.replace(SAID, proj_name="default", user_group="-", exec_host="vm")
+    made = jobs.jobs([row(named), row(plain)], {"labuser": "staff"}.__getitem__)
+    assert [(job.project, job.group) for job in made] == [("atlas", "cms"), ("", "staff")]

@@ -166,6 +166,7 @@ def test_a_running_job_of_pbs_is_where_it_is_with_what_it_holds(of_pbs: dict[str
         walltime=300,
         started_at=1795401312,
         nodes=(("pbsn1", 2),),
+        project="projA",
     )
     assert of_pbs["6"].nodes == (("pbsn1", 2), ("pbsn2", 2))
 

@@ -1,0 +1,1 @@
+"""A policy as a picture: its shares, quotas, rules that make room, and routes."""
