@@ -19,6 +19,9 @@ same. Codes with `E` are errors: the policy is not used. Codes with `W` are warn
 CODE` leaves one out, with `--strict` they count as errors do. Where a finding is *shown by* a request,
 `eval --request` takes that as it stands.
 
+`check --fix` takes out of the files what W104, W105, W110 and W112 tell of. By that no decision changes; a
+reason that another rule gives too is not given any more. Comments stay. With `--diff` it only shows it.
+
 Each example is run by the tests: the wrong one has that finding and no other, the right one has none.
 Examples that are not whole policies are read inside one with the shares `grid` (`lhc`, `small`), `local`
 and `cloud` (`services`, `personal`). This page is made from the checker's own table, by `make findings`.

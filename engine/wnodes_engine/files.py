@@ -1,4 +1,4 @@
-"""Reading a file that somebody named: never more of it than is allowed, and never waiting for ever."""
+"""Files that somebody named: read never longer than is allowed, and written whole or not at all."""
 
 from __future__ import annotations
 
@@ -30,3 +30,26 @@ def read_bytes(path: Path, most: int) -> bytes:
                 break
             data += block
         return bytes(data)
+
+
+def replace_text(file: Path, text: str) -> None:
+    """Writes a file anew, whole or not at all, with the permissions that it had. Raises OSError."""
+    from tempfile import NamedTemporaryFile  # slow to load, and most commands only read
+
+    target = file.resolve()  # of a link, what it leads to
+    new: Path | None = None
+    try:
+        mode = stat.S_IMODE(target.stat().st_mode)
+        with NamedTemporaryFile(
+            "w", encoding="utf-8", newline="", dir=target.parent, prefix=f".{target.name}.", delete=False
+        ) as opened:
+            new = Path(opened.name)
+            opened.write(text)
+            opened.flush()
+            os.fchmod(opened.fileno(), mode)
+            os.fsync(opened.fileno())
+        new.replace(target)
+    except OSError:
+        if new is not None:
+            new.unlink(missing_ok=True)
+        raise

@@ -82,7 +82,7 @@ def test_a_folder_that_cannot_be_written_to_is_told(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("wnodes_engine.commands.fmt.os.fsync", full)
+    monkeypatch.setattr("wnodes_engine.files.os.fsync", full)
     assert main(["fmt", str(file)]) == 1
     assert "cannot be written: no space left on device" in capsys.readouterr().err
     assert file.read_text() == UNTIDY

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import stat
 import sys
 from argparse import ArgumentParser, Namespace
 from difflib import unified_diff
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Final
 
+from wnodes_engine.files import replace_text
 from wnodes_engine.findings import Finding
 from wnodes_engine.format import ChangedMeaningError, formatted
 from wnodes_engine.frames import as_text
@@ -67,23 +65,10 @@ def _refuse(source: Source, *findings: Finding) -> int:
 
 
 def _replace(file: Path, text: str) -> int:
-    """Write the file anew, whole or not at all, with the permissions that it had; 1 where that fails."""
-    target = file.resolve()  # of a link, what it leads to
-    new: Path | None = None
+    """Write the file anew; 1 where that fails."""
     try:
-        mode = stat.S_IMODE(target.stat().st_mode)
-        with NamedTemporaryFile(
-            "w", encoding="utf-8", newline="\n", dir=target.parent, prefix=f".{target.name}.", delete=False
-        ) as opened:
-            new = Path(opened.name)
-            opened.write(text)
-            opened.flush()
-            os.fchmod(opened.fileno(), mode)
-            os.fsync(opened.fileno())
-        new.replace(target)
+        replace_text(file, text)
     except OSError as error:
-        if new is not None:
-            new.unlink(missing_ok=True)
         sys.stderr.write(f"{file}: cannot be written: {(error.strerror or str(error)).lower()}\n")
         return 1
     sys.stdout.write(f"{file}: formatted\n")
