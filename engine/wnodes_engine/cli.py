@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "explain": "the same with every rule, every limit, and what would help; or what a code means",
     "graph": "draw the share tree, quotas, who makes room for whom, and routes",
     "cost": "how many rules one request can meet, and which of them no index serves",
+    "diff": "what a new policy means otherwise than an old one, with requests that show it",
     "simulate": "replay a log of jobs under a policy",
     "replay": "run a decision log again, and confirm it record by record",
     "workload": "make a log of jobs out of the Lublin-Feitelson model",

@@ -53,7 +53,7 @@ def boxes(expr: checked.Expr | None, kinds: Iterable[str] = ()) -> list[Box] | N
     made: list[Box] | None = [{}] if expr is None else _boxes(expr, True)
     if made is None or not (among := frozenset(kinds)) or len(among) == len(_MEMBERS["kind"]):
         return made
-    return [box for one in made if (box := _meet(one, {("value", "kind"): Among(among)})) is not None]
+    return [box for one in made if (box := overlap(one, {("value", "kind"): Among(among)})) is not None]
 
 
 def covers(wide: Box, narrow: Box) -> bool:
@@ -63,7 +63,7 @@ def covers(wide: Box, narrow: Box) -> bool:
 
 def meet(one: Sequence[Box], other: Sequence[Box]) -> bool:
     """Whether some request may be in both, as far as boxes tell."""
-    return any(_meet(a, b) is not None for a in one for b in other)
+    return any(overlap(a, b) is not None for a in one for b in other)
 
 
 class Shelf:
@@ -145,7 +145,7 @@ def _all(parts: Iterable[list[Box] | None]) -> list[Box] | None:
     for part in parts:
         if part is None or len(made) * len(part) > MOST:
             return None
-        made = [box for one in made for other in part if (box := _meet(one, other)) is not None]
+        made = [box for one in made for other in part if (box := overlap(one, other)) is not None]
     return made
 
 
@@ -201,7 +201,7 @@ def _among(name: str, values: frozenset[object], holds: bool) -> tuple[Key, Exte
     return ("value", name), Among(values, not holds)
 
 
-def _meet(one: Box, other: Box) -> Box | None:
+def overlap(one: Box, other: Box) -> Box | None:
     """The box of what is in both; None where nothing is."""
     made = dict(one)
     for key, extent in other.items():

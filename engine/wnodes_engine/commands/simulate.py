@@ -7,7 +7,7 @@ import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from time import perf_counter
 
@@ -22,13 +22,12 @@ from wnodes_engine.documents import DocumentError
 from wnodes_engine.garbage import seldom_collected
 from wnodes_engine.simulate.clock import clock_of
 from wnodes_engine.simulate.logged import LoggedTrace, is_decision_log
-from wnodes_engine.simulate.mapping import PLAIN, load_mapping
 from wnodes_engine.simulate.replay import Replay, replay
 from wnodes_engine.simulate.report import report_on
 from wnodes_engine.simulate.show import show
-from wnodes_engine.simulate.swf import SwfJob, SwfLog
+from wnodes_engine.simulate.swf import SwfLog
+from wnodes_engine.simulate.trace import read_trace
 from wnodes_engine.state_file import load_farm
-from wnodes_engine.values import Request
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -59,23 +58,12 @@ def run(args: Namespace) -> int:
         policy = read_policy(args.policy, read_site(args.site))
         nodes = load_farm(args.farm)
         state = State(policy, nodes)
-        log: SwfLog | LoggedTrace
-        request_of: Callable[[SwfJob], Request]
-        first: list[SwfJob] = []
-        if is_decision_log(args.trace):
-            if args.map:
-                return _misused("--map is for logs of jobs: what is in a decision log are requests already")
-            log = LoggedTrace(args.trace)
-            jobs, request_of = iter(log), log.request_of
-        else:
-            mapping = load_mapping(args.map) if args.map else PLAIN
-            log = SwfLog(args.trace)
-            jobs = iter(log)
-            first = list(islice(jobs, 1))  # from here on the log's header is known
-            request_of = mapping.reader(log.start_time)
-        with seldom_collected(), _progress(log, args.jobs) as watch, _recorded(state, args.log) as book:
-            jobs = islice(chain(first, jobs), args.jobs)
-            account = replay(state, jobs, request_of, clock=clock_of(policy), watch=watch, book=book)
+        if args.map and is_decision_log(args.trace):
+            return _misused("--map is for logs of jobs: what is in a decision log are requests already")
+        trace = read_trace(args.trace, args.map)
+        with seldom_collected(), _progress(trace.log, args.jobs) as watch, _recorded(state, args.log) as book:
+            jobs = islice(trace.jobs, args.jobs)
+            account = replay(state, jobs, trace.request_of, clock=clock_of(policy), watch=watch, book=book)
     except DocumentError as error:
         return complain(error)
     except OSError as error:

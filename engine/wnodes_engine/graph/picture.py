@@ -20,9 +20,9 @@ from wnodes_engine.check.checked import (
 )
 from wnodes_engine.core.tree import Worth
 from wnodes_engine.core.wording import amount
-from wnodes_engine.language.parser import words
 from wnodes_engine.language.source import Span
 from wnodes_engine.language.vocabulary import RESOURCES
+from wnodes_engine.language.written import as_written
 
 WIDTH: Final = 46
 """Characters of a line in a box."""
@@ -85,16 +85,6 @@ def picture_of(policy: CheckedPolicy, capacity: tuple[int, ...] | None = None) -
     return Picture(title, tuple(boxes), tuple(arrows))
 
 
-def as_written(text: str) -> str:
-    """A statement on one line, without its comments."""
-    said, end = "", 0
-    for token in words(text):
-        start = token.start_pos or 0
-        said += (" " if said and start > end else "") + text[start : token.end_pos]
-        end = token.end_pos or 0
-    return said
-
-
 def _id(share: int) -> str:
     return f"share{share}"
 
@@ -110,13 +100,18 @@ def _rule(
     return Box(id_, kind, tuple(lines))
 
 
-def _share(share: Share, policy: CheckedPolicy, worth: Worth | None) -> Iterator[str]:
-    yield share.name
+def promised(share: Share, policy: CheckedPolicy) -> Iterator[str]:
+    """What a share was promised, may borrow and lends, always and during each window that says otherwise."""
     if share.portions is not None:
         yield from _portions(share.portions)
     for window in policy.windows:
         if share.index in window.shares:
             yield f"{window.name}: {', '.join(_portions(window.shares[share.index]))}"
+
+
+def _share(share: Share, policy: CheckedPolicy, worth: Worth | None) -> Iterator[str]:
+    yield share.name
+    yield from promised(share, policy)
     if worth is not None:
         amounts = [(resource, worth.amount[r][share.index]) for r, resource in enumerate(RESOURCES)]
         said = [amount(resource, value) for resource, value in amounts if value and resource != "hs23"]
