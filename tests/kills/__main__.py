@@ -135,7 +135,8 @@ def simulated(args: argparse.Namespace) -> Iterator[tuple[Site, list[Asker], Cal
         assert bin_ is not None, "PostgreSQL's server is not installed"
         cluster = Cluster(bin_)
         daemon["store"] = cluster.database()
-    site.write(daemon=daemon, speed=60, runs=[0.2, 1.0], faults=FAULTS, seed=args.seed)
+    shared = {"mode": "shared", "patience": 1, "max_pending": 6} if args.shared else {}
+    site.write(daemon=daemon, backend=shared, speed=60, runs=[0.2, 1.0], faults=FAULTS, seed=args.seed)
     (site.folder / "little.policy").write_text(POLICY)
     yield site, [Asker(site, number, 0.2) for number in range(2)], lambda: History(site.record())
     if cluster is not None:
@@ -160,6 +161,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=300)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--postgresql", action="store_true", help="on a PostgreSQL server, not on a file")
+    parser.add_argument("--shared", action="store_true", help="on a farm in whose own queue requests wait")
     parser.add_argument("--slurm", action="store_true", help="on a real Slurm, which takes root")
     args = parser.parse_args()
     with on_slurm() if args.slurm else simulated(args) as (site, askers, happened):

@@ -57,14 +57,17 @@ class Site:
         (folder / "little.policy").write_text(POLICY)
         self.write()
 
-    def write(self, daemon: dict[str, Any] | None = None, **options: Any) -> None:
-        """Write site.yaml with these settings of the daemon, and options of the farm."""
+    def write(
+        self, daemon: dict[str, Any] | None = None, backend: dict[str, Any] | None = None, **options: Any
+    ) -> None:
+        """Write site.yaml with these settings of the daemon and of its backend, and options of the farm."""
+        farm = {"driver": "simulated", "options": {"record": "./farm.record", **options}}
         site = {
             "name": "little",
             "timezone": "Europe/Rome",
             "policy": "little.policy",
             "farm": "farm.yaml",
-            "backends": {"farm": {"driver": "simulated", "options": {"record": "./farm.record", **options}}},
+            "backends": {"farm": {**farm, **(backend or {})}},
             "daemon": {"tick": 0.1, "settle": 2, **(daemon or {})},
         }
         self.file.write_text(yaml.safe_dump(site))
