@@ -95,8 +95,8 @@ class Asker(threading.Thread):
             time.sleep(0.05)
 
 
-def kill(site: Site, kills: int, draw: random.Random) -> float:
-    """Start and kill; the time that it took."""
+def kill(site: Site, kills: int, draw: random.Random, longest: float) -> float:
+    """Start and kill, after `longest` seconds at most; the time that it took."""
     begun = time.monotonic()
     for _ in range(kills):
         site.process = site.launch()
@@ -104,7 +104,7 @@ def kill(site: Site, kills: int, draw: random.Random) -> float:
             time.sleep(draw.random() * 1.2)  # somewhere in its start
         else:
             _wait(site)
-            time.sleep(draw.random() ** 2 * 1.5)
+            time.sleep(draw.random() ** 2 * longest)
         site.end(signal.SIGKILL)
     return time.monotonic() - begun
 
@@ -136,7 +136,8 @@ def simulated(args: argparse.Namespace) -> Iterator[tuple[Site, list[Asker], Cal
         cluster = Cluster(bin_)
         daemon["store"] = cluster.database()
     shared = {"mode": "shared", "patience": 1, "max_pending": 6} if args.shared else {}
-    site.write(daemon=daemon, backend=shared, speed=60, runs=[0.2, 1.0], faults=FAULTS, seed=args.seed)
+    speed = 20 if args.shared else 60
+    site.write(daemon=daemon, backend=shared, speed=speed, runs=[0.2, 1.0], faults=FAULTS, seed=args.seed)
     (site.folder / "little.policy").write_text(POLICY)
     yield site, [Asker(site, number, 0.2) for number in range(2)], lambda: History(site.record())
     if cluster is not None:
@@ -177,7 +178,7 @@ def _kill_and_look(
     """What is wrong."""
     for asker in askers:
         asker.start()
-    took = kill(site, args.kills, random.Random(args.seed))
+    took = kill(site, args.kills, random.Random(args.seed), 6.0 if args.shared else 1.5)
     for asker in askers:
         asker.done.set()
     client = site.start()
