@@ -203,30 +203,30 @@ def to_request(form: RequestForm, id: str, submitted: int, known: Known) -> Requ
         memory = flavour.memory if memory is None else memory
         gpus = flavour.gpus if gpus is None else gpus
         disk = flavour.disk if disk is None else disk
-    return Request(
-        id=id,
-        kind=form.kind,
-        origin=form.origin,
-        user=intern(form.user),  # of a million requests most have a few names
-        group=intern(form.group),
-        submitted=submitted,
-        project=intern(form.project) if form.project is not None else None,
-        roles=frozenset(form.roles) if form.roles else _NONE,
-        cores=cores,
-        memory=memory,
-        gpus=gpus,
-        disk=disk,
-        volumes=form.volumes,
-        count=form.count,
-        at_least=form.at_least,
-        walltime=walltime,
-        queue=form.queue,
-        account=form.account,
-        flavour=form.flavour,
-        image=_image(form.image, known) if form.image is not None else None,
-        name=form.name,
-        tags=frozenset(form.tags) if form.tags else _NONE,
-        attributes=_attributes(form.attributes, known) if form.attributes else {},
+    return Request(  # in the order of its fields: by name it takes three times as long
+        id,
+        form.kind,
+        form.origin,
+        intern(form.user),  # of a million requests most have a few names
+        intern(form.group),
+        submitted,
+        intern(form.project) if form.project is not None else None,
+        frozenset(form.roles) if form.roles else _NONE,
+        cores,
+        memory,
+        gpus,
+        disk,
+        form.volumes,
+        form.count,
+        form.at_least,
+        walltime,
+        form.queue,
+        form.account,
+        form.flavour,
+        _image(form.image, known) if form.image is not None else None,
+        form.name,
+        frozenset(form.tags) if form.tags else _NONE,
+        _attributes(form.attributes, known) if form.attributes else {},
     )
 
 
