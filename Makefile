@@ -95,6 +95,10 @@ load: $(READY)          ## measure how much a daemon takes, and what it does whe
 soak: $(READY)          ## half an hour with a million requests: does the memory of a daemon grow?
 	$(call keep,soak.md,load soak $(SOAK),$(SOAK))
 
+fuzz: $(READY)          ## fuzz whatever reads policies, for FUZZ=600 seconds; what breaks a law is kept in .fuzz/
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
+	@mkdir -p .fuzz; cd .fuzz; PYTHONPATH=../tests ../$(BIN)/python -m fuzz --seconds $(or $(FUZZ),600)
+
 kills: $(READY)         ## kill a real daemon under load, again and again, and look what is lost or done twice; KILLS=300
 	PYTHONPATH=tests $(BIN)/python -m kills --kills $(or $(KILLS),300) $(KILLING)
 

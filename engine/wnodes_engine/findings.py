@@ -139,8 +139,10 @@ CODES: Final[dict[str, str]] = {
     "W108": "a limit that never binds",
     "W109": "a default that a cap denies",
     "W110": "the same thing stands in a list twice",
-    "W111": "a group of nodes without nodes",
+    "W111": "nodes that are not there",
     "W112": "a rule that others make needless",
     "W113": "a limit that no request can meet",
+    "W114": "shares that are promised more than the farm has",
+    "W115": "a share that can start nothing",
 }
 """Every code and what it stands for; codes never change their meaning."""

@@ -26,7 +26,7 @@ def whole(fragment: str) -> str:
     return text + ("" if "route" in fragment else ROUTE)
 
 
-AT_SITE = {"W111"}
+AT_SITE = {"W111", "W114", "W115"}
 """What only the nodes of a site can show: see the tests of the command."""
 
 MISTAKES = [

@@ -83,10 +83,19 @@ def _inside(inner: Span, outer: Span) -> bool:
     return outer.start <= inner.start and inner.end <= outer.end
 
 
+def _apart(cuts: Iterable[_Cut]) -> list[_Cut]:
+    """The cuts in order, without those that lie inside of others."""
+    made: list[_Cut] = []
+    for start, end in sorted(set(cuts), key=lambda cut: (cut[0], -cut[1])):
+        if not made or start >= made[-1][1]:
+            made.append((start, end))
+    return made
+
+
 def _without(source: Source, cuts: Iterable[_Cut]) -> Source:
     """The text without the cuts, and without the lines on which nothing is left of them."""
     text = source.text
-    for start, end in sorted(cuts, reverse=True):
+    for start, end in reversed(_apart(cuts)):
         begin = text.rfind("\n", 0, start) + 1
         stop = text.find("\n", end)
         stop = len(text) if stop < 0 else stop + 1

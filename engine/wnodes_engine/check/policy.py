@@ -346,6 +346,10 @@ class _Checker:
         totality.conditions([(rule.taking.condition, rule.span) for rule in policy.preempts], "rule")
         redundancy.refusals(policy, totality)
         redundancy.quotas(policy, totality)
+        if self.names.nodes_of_site and not self.report.has_errors:
+            from wnodes_engine.check import on_farm  # it needs the core, that a check without nodes does not
+
+            on_farm.look(policy, self.names.nodes_of_site, totality)
 
     def _contradictions(self, policy: checked.CheckedPolicy) -> None:
         """Rules that deny everybody, and defaults that a cap denies."""

@@ -139,11 +139,11 @@ def quotas(policy: checked.CheckedPolicy, totality: Totality) -> None:
         for ceiling in quota.ceilings:
             if not isinstance(ceiling.bound, checked.Const) or not isinstance(ceiling.bound.value, int):
                 continue
-            least = _least(ceiling.resource, counted)
-            if least <= ceiling.bound.value:
+            wanted = least(ceiling.resource, counted)
+            if wanted <= ceiling.bound.value:
                 continue
             of_type = ATTRIBUTES[ceiling.resource].type if ceiling.resource in _HELD else Type.NUMBER
-            told = f"asks for {show(least, of_type)} {ceiling.resource} or more"
+            told = f"asks for {show(wanted, of_type)} {ceiling.resource} or more"
             totality.report.add(
                 "W113",
                 "no request can meet this limit: each that it counts "
@@ -155,8 +155,8 @@ def quotas(policy: checked.CheckedPolicy, totality: Totality) -> None:
             )
 
 
-def _least(resource: str, counted: Sequence[Box]) -> int:
-    """The least of a resource that any request of these boxes asks for, all its parts."""
+def least(resource: str, counted: Sequence[Box]) -> int:
+    """The least of a resource that any request of these boxes asks for; 0 if that is not known."""
     if resource == "running":
         return 1
     if resource not in _HELD:

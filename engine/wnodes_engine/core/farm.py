@@ -232,11 +232,11 @@ class Farm:
 
     def configured(self) -> Amounts:
         """The capacity of all nodes, up or not."""
-        return _total(self.nodes)
+        return total(self.nodes)
 
     def taking(self) -> Amounts:
         """The capacity of the nodes that take new work."""
-        return _total(node for node, up in zip(self.nodes, self.up, strict=True) if up)
+        return total(node for node, up in zip(self.nodes, self.up, strict=True) if up)
 
     def live(self) -> Amounts:
         """The capacity of the nodes that are up, and what is still held on the others."""
@@ -284,7 +284,8 @@ def _emptiest_of(gpus: int, cells: dict[int, list[int]]) -> Iterator[tuple[int, 
             yield gpus, -cores, key
 
 
-def _total(nodes: Iterable[Node]) -> Amounts:
+def total(nodes: Iterable[Node]) -> Amounts:
+    """What the nodes have together, in the order of `RESOURCES`."""
     cores = memory = gpus = disk = hs23 = 0
     for node in nodes:
         cores += node.cores
