@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from wnodes_engine.backend import BatchBackend, Capability
 from wnodes_engine.commands.inputs import read_policy
 from wnodes_engine.core.policy import CompiledPolicy
-from wnodes_engine.drivers import load_backends
+from wnodes_engine.drivers import load_backends, load_executors
+from wnodes_engine.executor import Executor
 from wnodes_engine.site import Site
 
 from wnodes_daemon import listen
@@ -29,6 +30,7 @@ class Parts:
     site: Site
     policy: CompiledPolicy
     backends: Mapping[str, BatchBackend]
+    executors: Mapping[str, Executor]
     store: Store
     endpoints: tuple[Endpoint, ...]
     decisions: DecisionLog | None
@@ -45,7 +47,7 @@ def assemble(site: Site) -> Parts:
     Raises DocumentError, StartError, DriverError, StoreError, DecisionLogError and ListenError.
     """
     policy = load_policy(site)
-    backends = load_backends(site)
+    backends, executors = load_backends(site), load_executors(site)
     check_routes(policy, backends)
     check_actions(policy, backends)
     endpoints = listen.bind(site.daemon)
@@ -60,7 +62,7 @@ def assemble(site: Site) -> Parts:
         store.close()
         listen.unbind(endpoints)
         raise
-    return Parts(site, policy, backends, store, endpoints, decisions)
+    return Parts(site, policy, backends, executors, store, endpoints, decisions)
 
 
 def load_policy(site: Site) -> CompiledPolicy:
@@ -97,5 +99,5 @@ def check_actions(policy: CompiledPolicy, backends: Mapping[str, BatchBackend]) 
 
 
 def machine_targets(policy: CompiledPolicy) -> list[str]:
-    """The executors that routes lead to; this daemon wins the cores for them, and goes no further."""
+    """The executors that routes lead to; the daemon wins the cores for what they boot."""
     return list(dict.fromkeys(route.target for route in policy.checked.routes if route.through is not None))

@@ -13,6 +13,8 @@ from wnodes_engine.backend import Ending, JobState, SlotRequest
 from wnodes_engine.values import Outcome, Request
 
 from wnodes_daemon import making_room
+from wnodes_daemon.baits.recording import executor_of, note_ending
+from wnodes_daemon.baits.records import Bait, Then
 from wnodes_daemon.memory import Changes, Memory
 from wnodes_daemon.natives import Native, changed
 from wnodes_daemon.records import (
@@ -122,6 +124,8 @@ def is_ours(memory: Memory, ending: Ending) -> bool:
 
 def end(memory: Memory, ending: Ending, changes: Changes) -> None:
     """A job has ended, by itself or because it had to."""
+    if note_ending(memory, ending, changes):
+        return
     dispatch = memory.dispatches[ending.ref.key]
     if ending.started_at is not None and dispatch.started is None:
         dispatch = msgspec.structs.replace(dispatch, started=ending.started_at)
@@ -139,6 +143,9 @@ def end(memory: Memory, ending: Ending, changes: Changes) -> None:
             wait_again(memory, dispatch, Step.ENDED, changes)
             return
         state, message = State.CANCELLED, making_room.left(memory, id_, changes)
+    elif executor_of(memory, entry) and state is not State.DONE:
+        wait_again(memory, dispatch, Step.ENDED, changes)  # its bait is gone, and nothing was booted
+        return
     elif state is State.FAILED and ending.exit_status is None:
         message = "it ended without an exit status: its node may have failed"
     release(
@@ -151,6 +158,34 @@ def end(memory: Memory, ending: Ending, changes: Changes) -> None:
         ended=ending.ended_at,
         exit_status=ending.exit_status,
     )
+
+
+def vanished(memory: Memory, dispatch: Dispatch, changes: Changes) -> bool:
+    """The job of a bait has ended, and nobody knows how; False if it is no bait."""
+    if dispatch.ref is None:
+        return False
+    ending = Ending(dispatch.ref, JobState.UNKNOWN, dispatch.started, memory.now(), None)
+    return note_ending(memory, ending, changes)
+
+
+def bait_ended(memory: Memory, bait: Bait, changes: Changes) -> None:
+    """A bait is over, and nothing of its machine is left: so is its request, or it waits again."""
+    del memory.baits[bait.key]
+    dispatch = memory.dispatches[bait.key]
+    entry, id_ = memory.entries[bait.request], str(bait.request)
+    state = State.FAILED if bait.then is Then.FAILED else State.DONE
+    message = bait.why
+    if entry.cancelling:
+        state = State.CANCELLED
+    elif making_room.is_leaving(memory, id_):
+        if memory.orders[id_].action != making_room.DELETE:
+            wait_again(memory, dispatch, Step.ENDED, changes)
+            return
+        state, message = State.CANCELLED, making_room.left(memory, id_, changes)
+    elif bait.then is Then.AGAIN:
+        wait_again(memory, dispatch, Step.ENDED, changes)
+        return
+    release(memory, dispatch, changes, state, message=message)
 
 
 def release(memory: Memory, dispatch: Dispatch, changes: Changes, state: State, **more: Any) -> None:

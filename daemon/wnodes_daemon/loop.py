@@ -27,6 +27,7 @@ from wnodes_engine.backend import (
 )
 from wnodes_engine.values import Node
 
+from wnodes_daemon.baits.driving import Machines, holds
 from wnodes_daemon.grouping import Busy, Grouped
 from wnodes_daemon.metrics import Metrics
 from wnodes_daemon.natives import natives_in
@@ -136,13 +137,15 @@ class Loop:
         tick: float,
         settle: int,
         passed: Callable[[float], None] = lambda _: None,
+        machines: Machines | None = None,
     ) -> None:
-        """`passed` hears how many seconds each pass took."""
+        """`passed` hears how many seconds each pass took; `machines` drives baits, where there are any."""
         self._service = service
         self._passed = passed
         self._lines = lines
         self._tick = tick
         self._settle = settle
+        self._machines = machines
         self._carrying: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -151,6 +154,8 @@ class Loop:
             tasks.create_task(self._placing())
             for line in self._lines.values():
                 tasks.create_task(self._watching(line))
+            if self._machines is not None:
+                tasks.create_task(self._machines.run())
 
     async def close(self) -> None:
         """Let the submissions under way come to their end, as far as they do in time."""
@@ -201,7 +206,7 @@ class Loop:
             async with line.slots:
                 if dispatch.key not in self._service.dispatches:
                     return
-                answer = await self._submit(line, dispatch, slot)
+                answer = await self._refusal(dispatch) or await self._submit(line, dispatch, slot)
             if answer is None:
                 await self._service.give_up(dispatch.key)
             elif isinstance(answer, JobRef):
@@ -224,6 +229,10 @@ class Loop:
             _log.exception("a dispatch went wrong", extra=said)
         finally:
             line.in_hand.discard(dispatch.key)
+
+    async def _refusal(self, dispatch: Dispatch) -> ActionOutcome | None:
+        """Why its machine cannot be booted, whatever cores are won."""
+        return await self._machines.refusal(dispatch) if self._machines is not None else None
 
     async def _submit(
         self, line: Line, dispatch: Dispatch, slot: SlotRequest
@@ -278,9 +287,12 @@ class Loop:
             if dispatch.backend == line.name
             and dispatch.key not in line.in_hand
             and dispatch.key not in service.memory.beginning
+            and not ((bait := service.memory.baits.get(dispatch.key)) and bait.ending)
         ]
         before = dict(service.dispatches)
         snapshot = await line.snapshot(service.now())
+        if self._machines is not None:
+            self._machines.saw(line.name, snapshot)
         await self._take_in_endings(line)
         for node in service.see_nodes(snapshot.nodes):
             _log.info("a node has changed", extra={"node": node.name, "up": node.up})
@@ -292,14 +304,18 @@ class Loop:
             _log.warning("a native job cannot be charged", extra={"backend": line.name, "job": id_})
         dispatches = [service.dispatches[key] for key in recorded if key in service.dispatches]
         line.tried = {key: at for key, at in line.tried.items() if key in service.dispatches}
-        wishes = wishes_of(service.orders.values())
+        wishes, kept = wishes_of(service.orders.values()), holds(service.memory)
         plan = compare(
             dispatches,
             service.given_up,
             snapshot.jobs,
-            cancelling={d.request for d in dispatches if service.entries[d.request].cancelling}
-            | wishes.ending,
-            stopping=wishes.stopping,
+            cancelling={
+                d.request
+                for d in dispatches
+                if service.entries[d.request].cancelling or d.request in wishes.ending
+            }
+            - kept,
+            stopping=wishes.stopping - kept,
             returning=wishes.returning,
             tried=line.tried,
             missing_since=line.missing,

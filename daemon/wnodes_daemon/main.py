@@ -20,7 +20,7 @@ from wnodes_engine.commands.inputs import complain
 from wnodes_engine.core.policy import CompiledPolicy
 from wnodes_engine.decision_log.log import Log
 from wnodes_engine.documents import DocumentError
-from wnodes_engine.drivers import DriverError, load_backends
+from wnodes_engine.drivers import DriverError, load_backends, load_executors
 from wnodes_engine.garbage import collected_in_small_steps
 from wnodes_engine.site import load_site
 from wnodes_engine.wire import Known
@@ -37,6 +37,7 @@ from wnodes_daemon.assembling import (
     check_routes,
     machine_targets,
 )
+from wnodes_daemon.baits.driving import Machines
 from wnodes_daemon.connections import Calls, most_connections
 from wnodes_daemon.database import is_url
 from wnodes_daemon.decision_log import DecisionLogError
@@ -99,6 +100,7 @@ class _Running:
         self._site = parts.site
         self._known = Known.of(parts.site)
         self._backends = parts.backends
+        self._executors = parts.executors
         self._metrics = Metrics()
         self._lines = self._lines_to(parts.backends, lambda: True)
         place = parts.site.daemon.store
@@ -160,6 +162,8 @@ class _Running:
                 await asyncio.to_thread(self._lease.give_back)
             for line in self._lines.values():
                 await line.backend.close()
+            for executor in self._executors.values():
+                await executor.close()
             listen.unbind(self._parts.endpoints)
             if self._parts.decisions is not None:
                 await asyncio.to_thread(self._parts.decisions.close)
@@ -189,7 +193,10 @@ class _Running:
         self._parts.store.fence = lease.fence
         for backend in self._backends.values():
             await backend.close()
+        for executor in self._executors.values():
+            await executor.close()
         self._backends = load_backends(self._site)  # whatever they had known is of another time
+        self._executors = load_executors(self._site)
         self._lines = self._lines_to(self._backends, lease.holds)
         return True
 
@@ -235,8 +242,23 @@ class _Running:
             clock=SteadyClock(),
             shared={name: plugin for name, plugin in self._site.backends.items() if plugin.shared},
             tell=self._told,
+            executors=self._executors,
         )
-        work = Loop(service, self._lines, tick=daemon.tick, settle=daemon.settle, passed=self._metrics.passed)
+        machines = Machines(
+            service,
+            self._lines,
+            self._executors,
+            tick=daemon.tick,
+            leads=self._lease.holds if self._lease is not None else lambda: True,
+        )
+        work = Loop(
+            service,
+            self._lines,
+            tick=daemon.tick,
+            settle=daemon.settle,
+            passed=self._metrics.passed,
+            machines=machines,
+        )
         policies = LivePolicy(self._site, service, self._check)
         context = self._context(service, policies)
         try:
@@ -263,7 +285,7 @@ class _Running:
             )
             for name in {dispatch.backend for dispatch in service.dispatches.values()} - self._lines.keys():
                 _log.error("work of ours is at a backend that the site has no more", extra={"backend": name})
-            for target in machine_targets(policy):
+            for target in set(machine_targets(policy)) - self._executors.keys():
                 _log.warning("machines win their cores, but nothing boots them", extra={"executor": target})
             async with asyncio.TaskGroup() as tasks:
                 working = tasks.create_task(work.run())

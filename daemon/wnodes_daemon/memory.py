@@ -17,6 +17,7 @@ from wnodes_engine.site import Plugin
 from wnodes_engine.values import Node, Placement
 
 from wnodes_daemon import past_use
+from wnodes_daemon.baits.records import Bait
 from wnodes_daemon.natives import Native
 from wnodes_daemon.records import (
     LIVE,
@@ -70,6 +71,10 @@ class Memory:
         self.dispatches: dict[str, Dispatch] = {}
         self.dispatch_of: dict[int, str] = {}
         self.given_up: dict[str, Dispatch] = {}
+        self.executors: frozenset[str] = frozenset()
+        """The names of those that boot machines."""
+        self.baits: dict[str, Bait] = {}
+        """By key: those that have not ended."""
         self.beginning: set[str] = set()
         """Keys of dispatches that were begun, and that nobody has taken in hand yet."""
         self.natives: dict[str, dict[str, Native]] = {}

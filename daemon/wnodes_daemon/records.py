@@ -9,6 +9,8 @@ import msgspec
 from wnodes_engine.backend import JobRef
 from wnodes_engine.values import Action, Decision, Placement, Request
 
+from wnodes_daemon.baits.records import Bait
+
 
 class State(StrEnum):
     """Where a request is in its life."""
@@ -177,6 +179,7 @@ class Stored(msgspec.Struct, frozen=True, gc=False):
     orders: list[Order]
     promises: list[Promise]
     past_use: list[PastUse]
+    baits: list[Bait]
 
 
 # ------------------------------------------------------------------- changes
@@ -204,6 +207,12 @@ class DispatchChange(msgspec.Struct, frozen=True, gc=False):
     """A dispatch has come as far as this."""
 
     dispatch: Dispatch
+
+
+class BaitChange(msgspec.Struct, frozen=True, gc=False):
+    """A bait is like this now."""
+
+    bait: Bait
 
 
 class CursorChange(msgspec.Struct, frozen=True, gc=False):
@@ -272,6 +281,7 @@ Change = (
     | EntryChange
     | NewDispatch
     | DispatchChange
+    | BaitChange
     | CursorChange
     | NewOrder
     | OrderChange

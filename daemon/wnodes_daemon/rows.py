@@ -17,9 +17,11 @@ from wnodes_engine.backend import JobRef
 from wnodes_engine.values import Decision, Placement, Request
 
 from wnodes_daemon import tables
+from wnodes_daemon.baits.records import Bait
 from wnodes_daemon.records import (
     LIVE,
     Answer,
+    BaitChange,
     Change,
     CursorChange,
     Dispatch,
@@ -49,6 +51,7 @@ from wnodes_daemon.records import (
 _encode: Final = msgspec.json.encode
 _read_request: Final = msgspec.json.Decoder(Request).decode
 _read_decision: Final = msgspec.json.Decoder(Decision).decode
+_read_bait: Final = msgspec.json.Decoder(Bait).decode
 _read_entries: Final = msgspec.json.Decoder(tuple[Entry, ...]).decode
 _read_sources: Final = msgspec.json.Decoder(tuple[tuple[str, str], ...]).decode
 _read_placement: Final = msgspec.json.Decoder(tuple[Placement, ...]).decode
@@ -62,6 +65,7 @@ class _Folded:
         self.entries: dict[int, Entry] = {}
         self.new_dispatches: dict[str, Dispatch] = {}
         self.dispatches: dict[str, Dispatch] = {}
+        self.baits: dict[str, Bait] = {}
         self.new_orders: dict[int, Order] = {}
         self.orders: dict[int, Order] = {}
         self.promises: dict[int, Promise | None] = {}
@@ -85,6 +89,8 @@ class _Folded:
             case DispatchChange(dispatch):
                 new = dispatch.key in self.new_dispatches
                 (self.new_dispatches if new else self.dispatches)[dispatch.key] = dispatch
+            case BaitChange(bait):
+                self.baits[bait.key] = bait
             case NewOrder(order):
                 _once(self.new_orders, order.id, order)
             case OrderChange(order):
@@ -129,6 +135,7 @@ def write(connection: sa.Connection, changes: Iterable[Change]) -> None:
         connection.execute(sa.delete(tables.requests).where(tables.requests.c.id == sa.bindparam("of")), gone)
     _update(connection, tables.dispatches, "key", [_progress_row(d) for d in folded.dispatches.values()])
     _insert(connection, tables.dispatches, [_dispatch_row(d) for d in folded.new_dispatches.values()])
+    put(connection, tables.baits, [_bait_row(bait) for bait in folded.baits.values()])
     _insert(connection, tables.orders, [asdict(order) for order in folded.new_orders.values()])
     _update(connection, tables.orders, "id", [_order_row(order) for order in folded.orders.values()])
     if folded.room_used:
@@ -255,6 +262,15 @@ def dispatch_of(row: Any) -> Dispatch:
         user=row.user,
         paused=row.paused,
     )
+
+
+def _bait_row(bait: Bait) -> dict[str, Any]:
+    return {"key": bait.key, "request": bait.request, "stage": bait.stage, "bait": _encode(bait)}
+
+
+def bait_of(row: Any) -> Bait:
+    """A bait."""
+    return _read_bait(row.bait)
 
 
 def _order_row(order: Order) -> dict[str, Any]:

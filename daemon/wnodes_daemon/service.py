@@ -27,6 +27,7 @@ from wnodes_engine.values import Decision, Node, Request, ShareUse
 
 from wnodes_daemon import batch_queue, dispatching, making_room
 from wnodes_daemon.answering import Call, KeyUsed, answered
+from wnodes_daemon.baits.recording import executor_of, how_far
 from wnodes_daemon.estimating import Estimates
 from wnodes_daemon.grouping import Busy, Grouped
 from wnodes_daemon.memory import Changes, Memory
@@ -73,15 +74,17 @@ class Service(Reader):
         clock: Callable[[], float] = time.time,
         tell: Callable[[Changes, float], None] = lambda _, __: None,
         shared: Mapping[str, Plugin] = MappingProxyType({}),
+        executors: Iterable[str] = (),
     ) -> None:
         """`log` is where everything that is done to the state is recorded, from `recover` on.
 
         `tell` hears of changes once they are on the disk, and how many seconds that took. `shared` are
-        the backends that users also submit to past us, by name.
+        the backends that users also submit to past us, by name; `executors` boot machines.
         """
         super().__init__(store)
         self.memory = Memory(policy, nodes, backends, clock)
         self.memory.shared = shared
+        self.memory.executors = frozenset(executors)
         self.work_to_do = asyncio.Event()
         self.broken = ""
         """Why the store cannot be written now; empty while it can."""
@@ -162,7 +165,8 @@ class Service(Reader):
         if entry is not None and (request := self.state.waiting.get(str(id_))) is not None:
             return msgspec.structs.replace(entry, decision=self.decide(request))
         if entry is not None and entry.state is State.STARTING:
-            return msgspec.structs.replace(entry, message=batch_queue.why(self.memory, entry))
+            message = how_far(self.memory, entry) or batch_queue.why(self.memory, entry)
+            return msgspec.structs.replace(entry, message=message)
         return entry
 
     async def estimate(self, id_: int) -> Estimate | None:
@@ -282,8 +286,9 @@ class Service(Reader):
                 ref=ref or dispatch.ref,
                 started=started if started is not None else dispatch.started,
             )
-            if step is Step.RUNNING:
-                memory.move(memory.entries[dispatch.request], changes, state=State.RUNNING, started=started)
+            entry = memory.entries[dispatch.request]
+            if step is Step.RUNNING and not executor_of(memory, entry):  # a machine has to boot first
+                memory.move(entry, changes, state=State.RUNNING, started=started)
             return True
 
         return await self._do(command)
@@ -335,6 +340,8 @@ class Service(Reader):
         """The batch system will not have it, or has lost it: the request has failed, or is taken back."""
 
         def refuse(memory: Memory, dispatch: Dispatch, changes: Changes) -> bool:
+            if dispatching.vanished(memory, dispatch, changes):
+                return True
             cancelling = memory.entries[dispatch.request].cancelling
             state = State.CANCELLED if cancelling else State.FAILED
             dispatching.release(memory, dispatch, changes, state, message=message)
@@ -347,7 +354,8 @@ class Service(Reader):
         """No job of this dispatch has appeared: its request waits again, or ends if it was cancelled."""
 
         def give_up(memory: Memory, dispatch: Dispatch, changes: Changes) -> bool:
-            dispatching.wait_again(memory, dispatch, Step.GIVEN_UP, changes)
+            if not dispatching.vanished(memory, dispatch, changes):
+                dispatching.wait_again(memory, dispatch, Step.GIVEN_UP, changes)
             return True
 
         await self._about(key, give_up)
@@ -440,6 +448,10 @@ class Service(Reader):
         return self._store.load(int(self._clock()), dispatching.REMEMBERED)
 
     # -------------------------------------------------------------------- commands
+
+    async def change(self, command: Callable[[Memory, Changes], R]) -> R:
+        """Run a command of another room; returns when it is on the disk. Raises Busy and StoreUnavailable."""
+        return await self._do(lambda changes: command(self.memory, changes))
 
     async def _about(self, key: str, do: Callable[[Memory, Dispatch, Changes], bool]) -> bool:
         """Do something about a dispatch; False if it is over."""

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 
 from wnodes_daemon import database, rows, tables
+from wnodes_daemon.baits.records import Stage
 from wnodes_daemon.database import StoreError, StoreUnavailable, translated
 from wnodes_daemon.making_room import STANDING
 from wnodes_daemon.records import (
@@ -104,6 +105,7 @@ class Store:
             | orders.beneficiary.in_(live)
             | orders.victim.in_(sa.select(named))
         )
+        live_baits = tables.baits.c.stage != Stage.BAIT_ENDED
         with translated(), self._reader.connect() as connection:
 
             def read(query: Any, of: Callable[[Any], Any]) -> list[Any]:
@@ -118,6 +120,7 @@ class Store:
                 orders=read(sa.select(tables.orders).where(counts), rows.order_of),
                 promises=read(sa.select(tables.promises), rows.promise_of),
                 past_use=read(sa.select(tables.past_use), rows.use_of),
+                baits=read(sa.select(tables.baits).where(live_baits), rows.bait_of),
             )
 
     def last_id(self) -> int:

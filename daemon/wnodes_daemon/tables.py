@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from wnodes_daemon.records import Step
 
-VERSION: Final = "0003"
+VERSION: Final = "0004"
 """The newest of the migrations, which makes these tables out of older ones."""
 
 OVER: Final = (Step.ENDED, Step.GIVEN_UP)
@@ -65,6 +65,18 @@ dispatches: Final = sa.Table(
     sa.Index("dispatches_by_request", "request"),
     sa.Index("dispatches_by_step", "step", "created"),
 )
+
+baits: Final = sa.Table(
+    "baits",
+    metadata,
+    sa.Column("key", sa.String, primary_key=True),
+    sa.Column("request", _ID, nullable=False),
+    sa.Column("stage", sa.String, nullable=False),
+    sa.Column("bait", sa.LargeBinary, nullable=False),
+    sa.Index("baits_by_request", "request"),
+    sa.Index("baits_by_stage", "stage"),
+)
+"""The baits of dispatches that were seen to run, those that have ended, too."""
 
 # Nothing twice: the store itself refuses a second attempt while the first is not over.
 sa.Index(

@@ -57,6 +57,7 @@ def take_up(
     memory.book = memory.state
     memory.dispatches = {dispatch.key: dispatch for dispatch in stored.dispatches}
     memory.dispatch_of = {dispatch.request: dispatch.key for dispatch in stored.dispatches}
+    memory.baits = {bait.key: bait for bait in stored.baits}
     memory.beginning.clear()
     memory.unplaced = {dispatch.key for dispatch in stored.dispatches if not dispatch.placement}
     memory.given_up = {dispatch.key: dispatch for dispatch in stored.given_up}
@@ -138,6 +139,7 @@ def as_stored(memory: Memory) -> Stored:
         orders=list(memory.orders.values()),
         promises=promises,
         past_use=[*known.values(), PastUse(_POLICY, "", old)],
+        baits=list(memory.baits.values()),
     )
 
 

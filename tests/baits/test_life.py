@@ -202,7 +202,7 @@ def test_why_a_host_is_left_alone(host: Host | None, failed: int, why: str) -> N
 
 
 def test_servers_that_no_bait_has_are_seen_with_their_host() -> None:
-    stranger = server(ref=ServerRef("x", "", "q"), ours=False)
+    stranger = server(ref=ServerRef("x", "k", "q"), ours=False)
     failed = server(ServerState.ERROR, ref=ServerRef("y", "", "q"))
     view = CloudView((HOST,), (server(), stranger, failed), 1)
     assert uncovered(view, [at(Stage.ACTIVE, server=SERVER)]) == {"h": (stranger,)}

@@ -53,9 +53,13 @@ def unfit_host(host: Host | None, failed_boots: int) -> str:
 
 def uncovered(view: CloudView, baits: Iterable[Bait]) -> dict[str, tuple[Server, ...]]:
     """The servers of others, and of ours, on each host that no bait there has; hosts without any left out."""
-    covered = {(bait.server.id, bait.host) for bait in baits if bait.server is not None and not bait.lost}
+    kept = [bait for bait in baits if not bait.lost]
+    covered = {(bait.server.id, bait.host) for bait in kept if bait.server is not None}
+    named = {(bait.key, bait.host) for bait in kept}
     found: dict[str, tuple[Server, ...]] = {}
     for server in view.servers:
-        if server.host and server.state not in _OFF_HOST and (server.ref.id, server.host) not in covered:
+        if not server.host or server.state in _OFF_HOST or (server.ref.id, server.host) in covered:
+            continue
+        if not (server.ours and (server.ref.key, server.host) in named):
             found[server.host] = (*found.get(server.host, ()), server)
     return found
