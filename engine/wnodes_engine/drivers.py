@@ -91,7 +91,8 @@ def options_of(plugin: Plugin, site: Site) -> dict[str, Any]:
         name: str(folder / value) if isinstance(value, str) and value.startswith("./") else value
         for name, value in plugin.options.items()
     }
-    if plugin.driver == "simulated" and "farm" not in options and site.farm is not None:
+    is_farm = plugin.driver == "simulated" and site.backends.get(plugin.name) is plugin
+    if is_farm and "farm" not in options and site.farm is not None:
         options["farm"] = str(site.farm)
     return options
 
