@@ -206,7 +206,8 @@ class Loop:
             async with line.slots:
                 if dispatch.key not in self._service.dispatches:
                     return
-                answer = await self._refusal(dispatch) or await self._submit(line, dispatch, slot)
+                refusal = await self._machines.refusal(dispatch) if self._machines is not None else None
+                answer = refusal or await self._submit(line, dispatch, slot)
             if answer is None:
                 await self._service.give_up(dispatch.key)
             elif isinstance(answer, JobRef):
@@ -214,8 +215,9 @@ class Loop:
                     await self._release(line, dispatch, answer)
                 _log.info("dispatched", extra={**said, "job": answer.id, "nodes": slot.nodes})
             elif answer.verdict is Verdict.REFUSED:
-                await self._service.refuse(dispatch.key, f"{line.name} refused the job: {answer.message}")
-                _log.warning("refused by the backend", extra={**said, "error": answer.message})
+                said_no = f"{line.name} refused the job: {answer.message}"
+                await self._service.refuse(dispatch.key, refusal.message if refusal is not None else said_no)
+                _log.warning("refused", extra={**said, "error": answer.message})
             elif answer.verdict is Verdict.NO_ROOM:
                 _log.info("no room for it at the moment", extra={**said, "error": answer.message})
                 await asyncio.sleep(_LONGEST_PAUSE)  # it keeps its place meanwhile, and is looked at anew
@@ -229,10 +231,6 @@ class Loop:
             _log.exception("a dispatch went wrong", extra=said)
         finally:
             line.in_hand.discard(dispatch.key)
-
-    async def _refusal(self, dispatch: Dispatch) -> ActionOutcome | None:
-        """Why its machine cannot be booted, whatever cores are won."""
-        return await self._machines.refusal(dispatch) if self._machines is not None else None
 
     async def _submit(
         self, line: Line, dispatch: Dispatch, slot: SlotRequest

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 from wnodes_engine import core
 from wnodes_engine.backend import SlotRequest
@@ -39,9 +40,14 @@ def user_of(request: Request) -> str:
     return request.user if request.kind == "job" else ""
 
 
+BAIT_GRACE: Final = 900
+"""Seconds for which a bait outlives its machine's walltime: until then the machine has to be gone."""
+
+
 def slot_of(dispatch: Dispatch, allocation: core.Allocation, route: Route | None) -> SlotRequest:
     """What to ask of the batch system."""
     claim = allocation.claim
+    grace = BAIT_GRACE if route is not None and route.through is not None else 0
     return SlotRequest(
         key=dispatch.key,
         name=f"wnodes-{dispatch.request}",
@@ -51,7 +57,7 @@ def slot_of(dispatch: Dispatch, allocation: core.Allocation, route: Route | None
         count=claim.parts,
         gpus=claim.part.gpus,
         disk=claim.part.disk,
-        walltime=None if claim.walltime >= UNLIMITED else claim.walltime,
+        walltime=None if claim.walltime >= UNLIMITED else claim.walltime + grace,
         queue=route.queue if route is not None else None,
         account=route.account if route is not None else None,
         nodes=tuple((place.node, place.parts) for place in dispatch.placement),

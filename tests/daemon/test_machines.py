@@ -9,12 +9,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from wnodes_daemon.baits.driving import Machines
 from wnodes_daemon.loop import Line, Loop
 from wnodes_daemon.natives import natives_in
 from wnodes_daemon.records import LIVE, Change, Entry, Filter, State
 from wnodes_daemon.service import Service
+from wnodes_daemon.slots import BAIT_GRACE
 from wnodes_daemon.store import Store, StoreUnavailable
 from wnodes_engine.check.policy import check_policy
 from wnodes_engine.compile import compile_policy
@@ -246,16 +248,27 @@ def test_a_machine_boots_where_its_bait_runs_and_leaves_nothing(tmp_path: Path) 
 def test_what_cannot_boot_is_refused_before_cores_are_won(
     tmp_path: Path, asked: Mapping[str, Any], why: str
 ) -> None:
-    import msgspec
-
     async def scenario(daemon: Daemon) -> None:
         await daemon.service.submit([msgspec.structs.replace(VM, **asked)])
         entry = await daemon.until(State.FAILED)
-        assert why in entry.message
+        assert entry.message.startswith(why)
 
     farm = play(tmp_path, scenario)
     assert not list(farm.batch._farm.jobs)
     assert not farm.cloud.servers
+
+
+def test_a_machine_ends_with_its_walltime_and_its_bait_after_it(tmp_path: Path) -> None:
+    async def scenario(daemon: Daemon) -> None:
+        await daemon.service.submit([msgspec.structs.replace(VM, walltime=20)])
+        await daemon.until(State.RUNNING)
+        (job,) = daemon.farm.batch._farm.jobs
+        assert job.slot.walltime == 20 + BAIT_GRACE
+        await daemon.until(State.DONE)
+
+    farm = play(tmp_path, scenario)
+    assert not farm.cloud.servers
+    assert not list(farm.batch._farm.jobs)
 
 
 def test_an_owner_who_deletes_a_machine_ends_its_request(tmp_path: Path) -> None:
