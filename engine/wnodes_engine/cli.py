@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "graph": "draw the share tree, quotas, who makes room for whom, and routes",
     "cost": "how many rules one request can meet, and which of them no index serves",
     "diff": "what a new policy means otherwise than an old one, with requests that show it",
+    "lsp": "the language server for editors, over standard input and output",
     "simulate": "replay a log of jobs under a policy",
     "replay": "run a decision log again, and confirm it record by record",
     "workload": "make a log of jobs out of the Lublin-Feitelson model",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -64,9 +64,12 @@ def read_source(path: str | Path) -> tuple[Source, Finding | None]:
         return problem.source, problem.finding
 
 
-def load_text(text: str, path: str | Path) -> Program:
-    """Like `load`, with the main file's text at hand: `path` says where it belongs, and need not exist."""
-    return _loaded(_Loader(Path(path)), Source(str(path), text), Path(path).resolve())
+def load_text(text: str, path: str | Path, at_hand: Mapping[Path, str] | None = None) -> Program:
+    """Like `load`, with the main file's text at hand: `path` says where it belongs, and need not exist.
+
+    What it includes and is `at_hand`, by its resolved path, is not read either.
+    """
+    return _loaded(_Loader(Path(path), at_hand), Source(str(path), text), Path(path).resolve())
 
 
 def load_sources(sources: Sequence[Source]) -> Program:
@@ -87,7 +90,8 @@ def _loaded(loader: _Loader, source: Source, resolved: Path) -> Program:
 class _Loader:
     """Follows includes, each file once, and never out of the main file's folder."""
 
-    def __init__(self, main: Path) -> None:
+    def __init__(self, main: Path, at_hand: Mapping[Path, str] | None = None) -> None:
+        self._at_hand = at_hand or {}
         self.sources: list[Source] = []
         self.findings: list[Finding] = []
         self._root = main.resolve().parent
@@ -140,7 +144,9 @@ class _Loader:
             mend = f"a policy has at most {MOST_FILES} files, of {MOST_BYTES >> 20} MiB together"
             return self._refuse("E033", "too much is included", span, mend)
         try:
-            text = _read(resolved, shown, regular=True)
+            text = self._at_hand.get(resolved)
+            if text is None:
+                text = _read(resolved, shown, regular=True)
         except _UnreadableError as problem:
             self.sources.append(problem.source)
             self._included[resolved] = span

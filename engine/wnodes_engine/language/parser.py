@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -69,6 +70,29 @@ def words(text: str) -> list[Token]:
     with _lock:
         quick, _, _ = _parser()
         return list(quick.words(text))
+
+
+def tokens(text: str) -> list[Token]:
+    """The tokens of any text, in order; none of one that is too large or nests too deeply."""
+    with _lock, suppress(tables.TooMuchError):
+        return tables.tokens(_parser()[1], text)
+    return []
+
+
+def expected(before: Sequence[Token]) -> frozenset[str]:
+    """The types of tokens that may follow these; none where they are wrong by themselves."""
+    from wnodes_engine.language import recovery
+
+    with _lock:
+        _, lark, builder = _parser()
+        builder.open("")
+        return recovery.expected(lark, before)
+
+
+def keywords() -> dict[str, str]:
+    """Each word of the language by the type of its token."""
+    words = {terminal.name: terminal.pattern.value for terminal in _parser()[1].terminals}
+    return {type_: word for type_, word in words.items() if word.isalpha() and word.islower()}
 
 
 def _read(source: Source) -> tuple[Policy | None, list[Finding]]:

@@ -32,6 +32,11 @@ def errors(parser: Lark, path: str, tokens: Sequence[Token]) -> list[Finding]:
     return findings + _Reader(parser, path, whole).read(MOST_FINDINGS - len(findings))
 
 
+def expected(parser: Lark, tokens: Sequence[Token]) -> frozenset[str]:
+    """The types of tokens that may follow these; none where they are wrong by themselves."""
+    return _Reader(parser, "", tokens).expected()
+
+
 # --------------------------------------------------------------------- brackets
 
 
@@ -170,6 +175,14 @@ class _Reader:
             at = self._resume(at)
         return findings
 
+    def expected(self) -> frozenset[str]:
+        """What may stand behind all the tokens, if they can be read."""
+        for token in self._tokens[:-1]:
+            if not self._takes(self._state.state_stack, token.type):
+                return frozenset()
+            self._feed(token)
+        return self._takeable()
+
     def _finish(self) -> None:
         """Lets the builder see the statement before the error as a whole, for what it finds in it."""
         ender = Token("RBRACE", "}") if self._floors else Token(_END, "")
@@ -218,8 +231,6 @@ class _Reader:
         return len(self._tokens)
 
     def _place(self, at: int) -> Place:
-        stack = self._state.state_stack
-        types = {type_ for state in stack for type_ in self._table[state] if type_.isupper()}
         statement = self._statement(at)
         return Place(
             self._path,
@@ -228,8 +239,14 @@ class _Reader:
             self._tokens[statement] if statement >= 0 else None,
             self._block_around(at),
             self._is_first[at],
-            frozenset(type_ for type_ in types if self._takes(stack, type_)),
+            self._takeable(),
         )
+
+    def _takeable(self) -> frozenset[str]:
+        """The types of tokens that the parser would take now."""
+        stack = self._state.state_stack
+        types = {type_ for state in stack for type_ in self._table[state] if type_.isupper()}
+        return frozenset(type_ for type_ in types if self._takes(stack, type_))
 
     def _statement(self, at: int) -> int:
         """The position of the token that began the statement before `at`, or -1."""
