@@ -197,7 +197,7 @@ def to_request(form: RequestForm, id: str, submitted: int, known: Known) -> Requ
     if isinstance(disk, str):
         disk = _mib(disk, "$.disk")
     if isinstance(walltime, str):
-        walltime = _seconds(walltime, "$.walltime")
+        walltime = seconds(walltime, "$.walltime")
     if form.flavour is not None and (flavour := _flavour(form.flavour, known)) is not None:
         cores = flavour.cores if cores is None else cores
         memory = flavour.memory if memory is None else memory
@@ -309,7 +309,8 @@ def _mib(size: str, path: str) -> int:
     return number
 
 
-def _seconds(walltime: str, path: str) -> int:
+def seconds(walltime: str, path: str) -> int:
+    """A duration as it is written, such as `12h`, or `unlimited`. Raises WireError."""
     if walltime == "unlimited":
         return UNLIMITED
     number = int(walltime[:-1]) * _DURATIONS[walltime[-1]]

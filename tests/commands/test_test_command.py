@@ -170,3 +170,29 @@ def test_the_schema_is_that_of_the_form() -> None:
 
 def test_the_shipped_policies_pass_tests_that_leave_nothing_out(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["test", str(POLICIES), "--coverage-min", "100"]) == 0, capsys.readouterr().out
+
+
+def test_a_rule_that_makes_room_is_covered_by_a_request_that_has_waited(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "t.policy").write_text(POLICY + "reclaim for any when waited > 30m by requeue for job\n")
+    full = STATE.replace("cores: 12}", "cores: 12, count: 10}").replace(
+        "node: wn01,", f"nodes: {{{', '.join(f'wn{n:02}: 1' for n in range(1, 11))}}},"
+    )
+    (tmp_path / "state.yaml").write_text(full)
+    asked = "request: {kind: job, origin: grid, user: bob, group: people, cores: 8}"
+    head = f"  - name: takes back\n    state: some\n    {asked}\n    cases:\n"
+    early = "      - {waited: 20m, expect: {outcome: wait}}\n"
+    status, out, _ = run(head + early, "--coverage")
+    assert status == 0, out
+    assert "reclaim for any never makes room" in out
+    late = "      - {waited: 1h, expect: {outcome: preempt, victims: [a1]}}\n"
+    status, out, _ = run(head + early + late, "--coverage")
+    assert status == 0, out
+    assert "never makes room" not in out
+
+
+def test_a_wait_that_cannot_be_read_is_told(run: Run) -> None:
+    status, _, err = run(
+        f"  - name: x\n    state: some\n    {JOB}\n    waited: soon\n    expect: {{outcome: start}}\n"
+    )
+    assert status == 1
+    assert "waited" in err

@@ -99,7 +99,7 @@ def _limits(state: State, request: Request, claim: Claim, now: int, *, admitted:
         reasons = denials(state, claim, [], now)
         if reasons:
             return refuse(state, claim, request, reasons)
-    plan = _making_room(state, request, claim, now) if claim.leaf in state.rules_for else None
+    plan = making_room(state, request, claim, now)
     decision = Decision(
         _WAIT,
         state.policy.checked.digest,
@@ -112,9 +112,9 @@ def _limits(state: State, request: Request, claim: Claim, now: int, *, admitted:
     return _preempting(state, decision, plan.where, [victim.request.id for victim in plan.victims])
 
 
-def _making_room(state: State, request: Request, claim: Claim, now: int) -> Plan | None:
+def making_room(state: State, request: Request, claim: Claim, now: int) -> Plan | None:
     """How room could be made for a request that waits for nothing else."""
-    if held_back(state, claim, now) or has_room(state, claim, now):
+    if claim.leaf not in state.rules_for or held_back(state, claim, now) or has_room(state, claim, now):
         return None
     if state.ahead(request, claim, now) is not None:
         return None

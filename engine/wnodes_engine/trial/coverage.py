@@ -8,10 +8,11 @@ from typing import Final
 
 from wnodes_engine.check.checked import Condition
 from wnodes_engine.core import State
+from wnodes_engine.core.decide import admit, making_room
 from wnodes_engine.core.policy import CompiledPolicy
 from wnodes_engine.explain.tracing import Part, Tracer, tests_of
 from wnodes_engine.language.source import Span
-from wnodes_engine.values import Code, Decision, Request
+from wnodes_engine.values import Code, Decision, Outcome, Request
 
 _MISSED: Final = {
     "applies": "never applies",
@@ -20,6 +21,7 @@ _MISSED: Final = {
     "does not hold": "always holds",
     "has no room": "is never full",
     "is assigned": "is never assigned",
+    "makes room": "never makes room",
 }
 """What is said of each kind of point that no test has shown."""
 
@@ -37,7 +39,7 @@ class Coverage:
     """What the requests of tests have met of one policy.
 
     A point is: that a rule applies; that one with a condition does not; that a test in a condition holds, and
-    that it does not; that a quota has no room; that a leaf is assigned. Rules that make room are no points.
+    that it does not; that a quota has no room; that a leaf is assigned; that a rule makes room.
     """
 
     def __init__(self, policy: CompiledPolicy) -> None:
@@ -46,8 +48,8 @@ class Coverage:
         self._met: set[tuple[Span, str]] = set()
         self._points = dict(self._all())
 
-    def note(self, state: State, request: Request, decision: Decision) -> None:
-        """A test has just made this decision on this request."""
+    def note(self, state: State, request: Request, decision: Decision, now: int) -> None:
+        """A test has made this decision on this request just now."""
         trace = self._tracer.trace(state, request)
         for tried in trace.tried:
             if tried.holds:
@@ -67,6 +69,12 @@ class Coverage:
                     if (ceiling.span.path, ceiling.span.line) == (reason.file, reason.line)
                     and ceiling.resource == reason.resource
                 }
+
+        if decision.outcome is Outcome.PREEMPT:
+            claim, _ = admit(state, request)
+            plan = None if claim is None else making_room(state, request, claim, now)
+            if plan is not None:
+                self._met.add((self.policy.checked.preempts[plan.rule].span, "makes room"))
 
     def _note_part(self, part: Part) -> None:
         for test in part.tests():
@@ -100,6 +108,8 @@ class Coverage:
         for quota in checked.quotas:
             for ceiling in quota.ceilings:
                 yield (ceiling.span, "has no room"), f"{self._tracer.head(quota.span)}: {ceiling.resource}"
+        for making in checked.preempts:
+            yield (making.span, "makes room"), self._tracer.head(making.span)
         for share in checked.shares:
             if share.is_leaf:
                 yield (share.span, "is assigned"), f"share {share.path}"

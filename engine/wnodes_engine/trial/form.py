@@ -13,6 +13,10 @@ MOST_TESTS: Final = 100_000
 """How many tests, and cases of a test, one file may have."""
 
 Line = Annotated[str, Meta(min_length=1, max_length=1000)]
+Waited = (
+    Annotated[int, Meta(ge=0, le=10**9)] | Annotated[str, Meta(pattern=r"^[1-9][0-9]{0,9}[smhdw](?![\s\S])")]
+)
+"""How long the request waits already: whole seconds, or `30m`."""
 
 
 class ReasonForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -44,6 +48,7 @@ class CaseForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     expect: ExpectForm
     request: dict[str, Any] = {}
     name: Line | UnsetType = UNSET
+    waited: Waited | UnsetType = UNSET
 
 
 class TestForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -53,6 +58,7 @@ class TestForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     state: Line
     request: dict[str, Any] = {}
     expect: ExpectForm | UnsetType = UNSET
+    waited: Waited = 0
     cases: Annotated[tuple[CaseForm, ...], Meta(max_length=MOST_TESTS)] = ()
 
     def __post_init__(self) -> None:

@@ -20,7 +20,7 @@ from wnodes_engine.state_file import load_state, restore, wire_finding
 from wnodes_engine.trial.coverage import Coverage
 from wnodes_engine.trial.form import CaseForm, ExpectForm, ReasonForm, TestForm, TestsForm
 from wnodes_engine.values import Decision, Reason, Request
-from wnodes_engine.wire import Known, RequestForm, WireError, to_request
+from wnodes_engine.wire import Known, RequestForm, WireError, seconds, to_request
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +76,11 @@ def run_file(path: Path, coverage: dict[str, Coverage] | None = None) -> list[Re
                 "E194", f"there is no state '{test.state}'", positions.of("tests", at, "state"), mend
             )
             raise DocumentError([finding], {positions.path: positions.text})
-        for name, asked, expect, where in _cases(test, at):
-            request = _request(asked, scene, positions, where)
+        for name, asked, waited, expect, where in _cases(test, at):
+            request = _request(asked, waited, scene, positions, where)
             decision = decide(scene.state, request, scene.now)
             if covered is not None:
-                covered.note(scene.state, request, decision)
+                covered.note(scene.state, request, decision, scene.now)
             line = positions.of(*where).line
             results.append(Result(str(path), line, name, decision, tuple(_differences(expect, decision))))
     return results
@@ -104,14 +104,14 @@ def _scene(path: str, policy: CompiledPolicy, known: Known) -> _Scene:
 
 def _cases(
     test: TestForm, at: int
-) -> Iterator[tuple[str, dict[str, Any], ExpectForm, tuple[str | int, ...]]]:
-    """Each case of a test: its name, its request, what is expected, and where it stands."""
+) -> Iterator[tuple[str, dict[str, Any], int | str, ExpectForm, tuple[str | int, ...]]]:
+    """Each case of a test: name, request, how long that waits, what is expected, and where it stands."""
     if test.expect is not UNSET:
-        yield test.name, test.request, test.expect, ("tests", at)
+        yield test.name, test.request, test.waited, test.expect, ("tests", at)
     for number, case in enumerate(test.cases):
-        yield f"{test.name}: {_name(case, number)}", test.request | case.request, case.expect, (
-            "tests", at, "cases", number,
-        )  # fmt: skip
+        waited = test.waited if case.waited is UNSET else case.waited
+        where = ("tests", at, "cases", number)
+        yield f"{test.name}: {_name(case, number)}", test.request | case.request, waited, case.expect, where
 
 
 def _name(case: CaseForm, number: int) -> str:
@@ -121,11 +121,16 @@ def _name(case: CaseForm, number: int) -> str:
 
 
 def _request(
-    asked: dict[str, Any], scene: _Scene, positions: Positions, where: tuple[str | int, ...]
+    asked: dict[str, Any],
+    waited: int | str,
+    scene: _Scene,
+    positions: Positions,
+    where: tuple[str | int, ...],
 ) -> Request:
     try:
         form = msgspec.convert(asked, RequestForm)
-        return to_request(form, "request", scene.now, scene.known)
+        since = scene.now - (waited if isinstance(waited, int) else seconds(waited, "$.waited"))
+        return to_request(form, "request", max(0, since), scene.known)
     except msgspec.ValidationError as error:
         finding = form_finding(error, positions, *where, "request")
     except WireError as error:
