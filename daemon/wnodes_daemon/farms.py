@@ -9,6 +9,7 @@ from wnodes_engine.drivers import D, Kind, installed, load_backends, load_execut
 from wnodes_engine.executor import Executor
 from wnodes_engine.site import Site
 
+from wnodes_daemon.baits import doctor as baits
 from wnodes_daemon.views import DriverView, HealthLine
 
 
@@ -21,11 +22,16 @@ def drivers(kind: Kind[D]) -> Iterator[DriverView]:
 async def doctor(site: Site) -> list[HealthLine]:
     """What the doctors of all backends and executors of a site have found. Raises DriverError."""
     found: list[HealthLine] = []
-    plugins: dict[str, BatchBackend | Executor] = {**load_backends(site), **load_executors(site)}
-    for name, plugin in plugins.items():
-        try:
+    backends, executors = load_backends(site), load_executors(site)
+    plugins: dict[str, BatchBackend | Executor] = {**backends, **executors}
+    try:
+        for name, plugin in plugins.items():
             seen = await plugin.doctor()
-        finally:
+            found += (HealthLine(name, each.check, each.well, each.found, each.mend) for each in seen)
+        if executors:
+            both = await baits.doctor(backends.values(), executors.values())
+            found += (HealthLine("site", each.check, each.well, each.found, each.mend) for each in both)
+    finally:
+        for plugin in plugins.values():
             await plugin.close()
-        found += (HealthLine(name, each.check, each.well, each.found, each.mend) for each in seen)
     return found

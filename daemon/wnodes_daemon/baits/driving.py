@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -149,8 +150,21 @@ class Machines:
                 entry = memory.entries[dispatch.request]
                 if executor_of(memory, entry) == name and self._is_wanted(entry):
                     await self._begin(name, dispatch, hosts)
-        for key in [bait.key for bait in memory.baits.values() if bait.executor == name]:
-            bait = memory.baits[key]
+        by_host: defaultdict[str, list[str]] = defaultdict(list)
+        for bait in memory.baits.values():
+            if bait.executor == name:
+                by_host[bait.host].append(bait.key)
+        steps = [self._step_each(executor, keys, view, hosts) for keys in by_host.values()]
+        for error in await asyncio.gather(*steps, return_exceptions=True):
+            if error is not None:
+                raise error
+
+    async def _step_each(
+        self, executor: Executor, keys: list[str], view: CloudView, hosts: Mapping[str, Host]
+    ) -> None:
+        """One after the other what is on one host: its ballast has one writer."""
+        for key in keys:
+            bait = self._service.memory.baits[key]
             await self._step(executor, bait, await self._seen(executor, bait, view, hosts.get(bait.node)))
 
     def _note_hosts(self, name: str, view: CloudView) -> None:
