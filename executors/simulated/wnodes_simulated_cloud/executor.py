@@ -32,8 +32,9 @@ from wnodes_engine.executor import (
 )
 from wnodes_engine.values import Image
 
-from wnodes_simulated_cloud.cloud import SERVICE, Box, Cloud, CloudRefusal, Place, amounts_of
+from wnodes_simulated_cloud.cloud import SERVICE, Cloud
 from wnodes_simulated_cloud.options import ImageOptions, read_options
+from wnodes_simulated_cloud.parts import Box, CloudRefusal, Place, amounts_of
 
 _LOST: Final = ActionOutcome(Verdict.UNKNOWN, "the answer did not arrive")
 _DONE: Final = ActionOutcome(Verdict.DONE)
