@@ -120,7 +120,8 @@ def _case(path: str, findings: Iterable[Finding]) -> junit.Case:
 
 
 def _said(found: Finding) -> str:
-    return safe(f"{found.message}; {found.help}" if found.help else found.message)
+    shown = found.witness and f"shown by {found.witness}"
+    return safe("; ".join(part for part in (found.message, found.help, shown) if part))
 
 
 def _uri(path: str) -> str:

@@ -122,3 +122,14 @@ def test_the_examples_for_ci_call_what_there_is(file: str, capsys: pytest.Captur
             assert all(option in known for option in options if option.startswith("--"))
             if "--format" in options:
                 assert options[options.index("--format") + 1] in known
+
+
+def test_a_request_that_shows_a_finding_is_told_in_every_form(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "t.policy"
+    rules = "policy t\nshare a 100%\nassign a otherwise\nroute job, vmjob, vm, pool to farm\n"
+    path.write_text(rules + "cap cores 64\ncap cores 128\n")
+    for form in ("text", "json", "sarif", "github", "junit", "codequality"):
+        main(["check", str(path), "--format", form])
+        assert "cores: 129}" in capsys.readouterr().out, form

@@ -122,6 +122,7 @@ def test_json_has_every_finding_with_its_position():
         "end_line": 2,
         "end_column": 17,
         "help": "h",
+        "witness": None,
         "notes": [
             {"message": "n", "file": "a.policy", "line": 2, "column": 18, "end_line": 2, "end_column": 21},
         ],
