@@ -137,6 +137,36 @@ def checks(bench: Bench) -> Iterator[Figure]:
         yield Figure(what, f"{target:g} s", f"{cpu:.3f} s ({wall:.3f} s by the clock)", cpu < target)
 
 
+def edits(bench: Bench) -> Iterator[Figure]:
+    """What is done again and again while a policy of 1,000 lines is edited, and 1,000 policy tests."""
+    try:
+        found = json.loads(run([sys.executable, "-m", "bench.editing"], bench.limit).out)
+        tested = run([TOOL, "test", _cases(bench.folder, 1_000)], bench.limit)
+    except RunError as error:
+        yield Figure("`fmt`, `lsp`, `test`", "", str(error), failed=True)
+        return
+    yield Figure("`fmt` of 1,000 lines, warm", "300 ms", f"{found['fmt'] * 1e3:.0f} ms", found["fmt"] < 0.3)
+    told = f"{found['read'] * 1e3:.0f} ms ({found['shown'] * 1e3:.0f} ms by the clock, from change to editor)"
+    yield Figure("`lsp`: diagnostics of 1,000 lines, warm", "300 ms", told, found["read"] < 0.3)
+    told = f"{tested.cpu:.2f} s ({tested.wall:.2f} s by the clock)"
+    yield Figure("`test` of 1,000 cases by a new process", "5 s", told, tested.cpu < 5)
+
+
+def _cases(folder: Path, count: int) -> Path:
+    """Policy tests of so many cases, under the Tier-1 policy and on its idle farm."""
+    tests = ROOT / "policies" / "tests"
+    case = {"request": {"kind": "job", "origin": "grid", "user": "ann", "group": "cms"}}
+    cases = [
+        {"request": {"cores": 1 + n % 16}, "expect": {"outcome": "start", "share": "grid.lhc"}}
+        for n in range(count)
+    ]
+    many = {"name": "many", "state": "idle", **case, "cases": cases}
+    states = {"idle": str(tests / "tier1.idle.yaml")}
+    path = folder / "many.test.yaml"
+    path.write_text(json.dumps({"policy": str(POLICY), "states": states, "tests": [many]}))
+    return path
+
+
 # ------------------------------------------------------------------- decisions
 
 
@@ -290,6 +320,7 @@ PARTS: dict[str, Callable[[Bench], Iterator[Figure]]] = {
     "decisions": decisions,
     "large": large,
     "checks": checks,
+    "edits": edits,
     "served": served,
     "traced": traced,
     "modelled": modelled,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -33,19 +34,23 @@ class Place:
     texts: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Reading:
-    """One look at a policy; `policy` is the last that was sound, and `mentions` are those of this look.
-
-    `sound`: every file can be read. Else `mentions` has only what the files seem to define.
-    """
+    """One look at a policy; `policy` is the last that was sound."""
 
     main: str
     program: Program
     place: Place
     findings: tuple[Finding, ...]
-    mentions: tuple[Mention, ...]
     policy: CheckedPolicy | None
+
+    @cached_property
+    def mentions(self) -> tuple[Mention, ...]:
+        """Every mention of a name; of a policy that is not `sound` only what its files seem to define."""
+        if self.program.policy is not None:
+            return tuple(mentions(self.program.policy.statements))
+        sources = self.program.sources
+        return tuple(one for source in sources for one in defined(source.path, tokens(source.text)))
 
     @property
     def sound(self) -> bool:
@@ -65,16 +70,19 @@ class Desk:
         self.root = root
         self._site = site
         self._open: dict[str, str] = {}
+        self._readings: dict[str, Reading] = {}
         self._last: dict[str, CheckedPolicy] = {}
         self._places: dict[Path, tuple[tuple[tuple[Path, int], ...], Place]] = {}
 
     def put(self, path: str, text: str) -> None:
         """A text was opened, or changed."""
         self._open[path] = text
+        self._readings.clear()
 
     def drop(self, path: str) -> None:
         """A text was closed: the file counts again."""
         self._open.pop(path, None)
+        self._readings.clear()
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -96,14 +104,13 @@ class Desk:
         )
         if policy is not None:
             self._last[main] = policy
-        named = (
-            mentions(program.policy.statements)
-            if program.policy is not None
-            else [one for source in program.sources for one in defined(source.path, tokens(source.text))]
-        )
-        return Reading(
-            main, program, place, (*place.findings, *findings), tuple(named), policy or self._last.get(main)
-        )
+        reading = Reading(main, program, place, (*place.findings, *findings), policy or self._last.get(main))
+        self._readings[path] = reading
+        return reading
+
+    def last(self, path: str) -> Reading:
+        """What `read` said last, if no text has changed since."""
+        return self._readings.get(path) or self.read(path)
 
     def again(self, reading: Reading, texts: dict[str, str]) -> list[Finding]:
         """What would be found if some of a reading's files had other texts."""

@@ -24,7 +24,7 @@ from wnodes_engine.lsp.outline import outline
 from wnodes_engine.lsp.positions import Measure
 from wnodes_engine.lsp.symbols import Mention
 
-PAUSE: Final = 0.1
+PAUSE: Final = 0.05
 """Seconds without a change before a text is checked."""
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
@@ -195,7 +195,7 @@ def _found(ls: PolicyServer, uri: str, position: types.Position) -> tuple[Readin
     path = _path(uri)
     text = ls.desk.text(path)
     at = ls.measure(text).offset(position)
-    reading = ls.desk.read(path)
+    reading = ls.desk.last(path)
     here = [one for one in reading.mentions if _same(one.span.path, path)]
     for one in here:
         if one.span.start <= at <= one.span.end:
@@ -290,7 +290,7 @@ def completion(ls: PolicyServer, params: types.CompletionParams) -> list[types.C
     text = ls.desk.text(path)
     measure = ls.measure(text)
     before = text[: measure.offset(params.position)]
-    reading = ls.desk.read(path)
+    reading = ls.desk.last(path)
     start = measure.offset(params.position) - len(begun_word(before))
     line = before.count("\n", 0, start) + 1
     begin = measure.position(line, start - (before.rfind("\n", 0, start) + 1) + 1)
