@@ -129,9 +129,13 @@ def test_a_daemon_whose_store_cannot_be_written_is_not_ready(site: Site) -> None
         resource.prlimit(site.process.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
         with pytest.raises(ApiError):
             client.submit(form())
-        answer = raw.get("/readyz")
-        assert (answer.status_code, "store" in answer.text) == (503, True)
-        assert metrics(raw)["wnodes_store_broken", ()] == 1
+
+        def unready() -> bool:
+            answer = raw.get("/readyz")
+            return answer.status_code == 503 and "store" in answer.text
+
+        until(unready)  # for a moment after each new try it is not known yet
+        until(lambda: metrics(raw)["wnodes_store_broken", ()] == 1)
         assert raw.get("/livez").status_code == 200
 
 
