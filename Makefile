@@ -8,6 +8,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 PEERS  := $(VENV)/.peers
 CURVES := $(VENV)/.curves
+SITE   := $(VENV)/.site
 API    := $(VENV)/.api
 FAST   := .venv-compiled
 BUILT  := $(FAST)/.ready
@@ -130,6 +131,9 @@ profile: $(READY)       ## sample where the time goes
 performance: bench batch batch-torque batch-lsf kueue growth curves profile figures figures-compiled load \
     start-time takeover document  ## all that docs/performance.md shows
 
+docs: $(SITE)           ## build the documentation as a site, into build/site; fails on links that lead nowhere
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --site-dir build/site
+
 findings: $(READY)      ## write docs/findings.md from the checker's table of codes
 	$(BIN)/python -m wnodes_engine.catalogue > docs/findings.md
 
@@ -157,6 +161,10 @@ $(PEERS): $(READY)
 
 $(API): $(READY)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[api]'
+	@touch $@
+
+$(SITE): $(READY)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[docs]'
 	@touch $@
 
 $(CURVES): $(READY)
