@@ -48,6 +48,9 @@ test-compiled: $(BUILT) ## all that the core promises, of the compiled core
 lab-openstack: $(READY) ## drive a real OpenStack of four hosts; installs it outside the repository where it is missing
 	WNODES_LABS=openstack WNODES_LAB_INSTALL=1 $(BIN)/pytest -rs -p no:xdist tests/labs/openstack $(LAB)
 
+lab-mixed: $(READY)     ## jobs and machines on real Slurm and a real OpenStack together, whose hosts are its nodes
+	WNODES_LABS=openstack,slurm WNODES_LAB_INSTALL=1 $(BIN)/pytest -rs -p no:xdist tests/labs/mixed $(LAB)
+
 lab-network: $(READY)   ## cut the link of a daemon that leads, on a host of its own: namespaces of the kernel
 	WNODES_LABS=network $(BIN)/pytest -rs -p no:xdist tests/labs/network $(LAB)
 

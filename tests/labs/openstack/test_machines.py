@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
 from labs.openstack.cloud import Cloud
@@ -13,13 +12,14 @@ from labs.openstack.driving import PROJECT, driven, leftovers, user
 from labs.openstack.settings import HOSTS
 from wnodes_daemon import rows, tables
 from wnodes_daemon.baits.driving import Machines
-from wnodes_daemon.baits.records import Stage
+from wnodes_daemon.baits.records import Bait, Stage
 from wnodes_daemon.loop import Line, Loop
 from wnodes_daemon.records import Filter, State
 from wnodes_daemon.service import Service
 from wnodes_daemon.store import Store
 from wnodes_engine.check.policy import check_policy
 from wnodes_engine.compile import compile_policy
+from wnodes_engine.executor import Executor
 from wnodes_engine.language.load import load_text
 from wnodes_engine.values import Image, Request
 from wnodes_openstack.executor import OpenStackExecutor
@@ -103,7 +103,7 @@ def plain(cloud: Cloud) -> str:
     return str(status)
 
 
-async def until_full(ours: OpenStackExecutor) -> None:
+async def until_full(ours: Executor) -> None:
     """Wait until all of every host is ours."""
     while True:
         view = await ours.inventory()
@@ -127,8 +127,7 @@ async def overcommitted(ours: OpenStackExecutor, farm: SimulatedBackend) -> list
 
 async def within(ours: OpenStackExecutor, store: Store) -> None:
     """By Nova's own instance actions each server was made after its bait began, and gone before it ended."""
-    with store._reader.connect() as connection:
-        baits: list[Any] = [rows.bait_of(row) for row in connection.execute(sa.select(tables.baits))]
+    baits = baits_of(store)
     assert len(baits) == 6
     for bait in baits:
         assert bait.stage is Stage.BAIT_ENDED
@@ -137,5 +136,13 @@ async def within(ours: OpenStackExecutor, store: Store) -> None:
         made, *_, deleted = await ours.actions(bait.server)
         finished = [event.finished_at for event in deleted.events]
         assert (made.action, deleted.action) == ("create", "delete")
+        assert bait.started is not None
+        assert bait.started is not None
         assert bait.started <= made.started_at
         assert all(at is not None and at <= bait.ending.ended_at for at in finished), (deleted, bait.ending)
+
+
+def baits_of(store: Store) -> list[Bait]:
+    """All baits that there were."""
+    with store._reader.connect() as connection:
+        return [rows.bait_of(row) for row in connection.execute(sa.select(tables.baits))]
