@@ -24,6 +24,12 @@ images:
   - {{name: debian-12, approved: true}}
   - {{name: homemade}}
 """
+NODES = {**{f"wn{n:02}": 24 for n in range(1, 21)}, "gpu1": 32, "gpu2": 32}
+FULL = "\nallocations:\n" + "".join(
+    f"  - {{id: {node}, started: '2026-03-02T09:00:00Z', nodes: {{{node}: 1}}, request: {{kind: vm, "
+    f"origin: cloud, user: bob, group: theory, image: debian-12, cores: {cores}}}}}\n"
+    for node, cores in NODES.items()
+)
 USUAL = {"kind": "job", "origin": "local", "user": "ann", "group": "cms"}
 
 
@@ -37,13 +43,13 @@ def test_a_recipe_does_what_it_says(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], policy: str, cases: str
 ) -> None:
     (tmp_path / "p.policy").write_text(policy)
-    for name, hour in (("noon", 12), ("night", 22)):
-        (tmp_path / f"{name}.yaml").write_text(STATE.format(now=f"2026-03-02T{hour}:00:00Z"))
+    for name, hour, held in (("noon", 12, ""), ("night", 22, ""), ("full", 12, FULL)):
+        (tmp_path / f"{name}.yaml").write_text(STATE.format(now=f"2026-03-02T{hour}:00:00Z") + held)
     tests: list[dict[str, Any]] = [
         {"name": f"case {at}", "state": "noon", **case, "request": {**USUAL, **case["request"]}}
         for at, case in enumerate(yaml.safe_load(cases))
     ]
-    states = {"noon": "noon.yaml", "night": "night.yaml"}
+    states = {name: f"{name}.yaml" for name in ("noon", "night", "full")}
     suite = tmp_path / "p.test.yaml"
     suite.write_text(yaml.safe_dump({"policy": "p.policy", "states": states, "tests": tests}))
     status = main(["check", "--strict", str(tmp_path / "p.policy")])
