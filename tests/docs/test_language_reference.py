@@ -13,6 +13,7 @@ from wnodes_engine.core.tree import empty_tree
 from wnodes_engine.findings import Finding
 from wnodes_engine.frames import as_text
 from wnodes_engine.language import syntax
+from wnodes_engine.language.complaints import STATEMENTS
 from wnodes_engine.language.load import load_text
 from wnodes_engine.language.vocabulary import (
     AFTER_ASSIGN,
@@ -169,3 +170,7 @@ def worked_table() -> str:
 
 def test_the_worked_example_is_worked_by_the_engine() -> None:
     assert worked_table() in REFERENCE, f"write this there:\n{worked_table()}"
+
+
+def test_every_statement_is_shown_as_the_tools_show_it() -> None:
+    assert "\n".join(STATEMENTS.values()) in REFERENCE
