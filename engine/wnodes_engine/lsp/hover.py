@@ -54,19 +54,21 @@ def _worth(path: str, policy: CheckedPolicy, place: Place) -> list[str]:
         return ["" if index is None else "What it is worth is shown where `site.yaml` names a farm."]
     farm = total(place.nodes)
     own = _amounts(Worth(policy.shares, farm, {}), index)
-    return [
-        f"Worth **{own}** of the farm's {amount('cores', farm[0])}",
-        *(
-            f"during `{window.name}`: {_amounts(Worth(policy.shares, farm, window.shares), index)}"
-            for window in policy.windows
-            if window.shares
-        ),
-    ]
+    said = [f"Worth **{own}** of the farm's {amount('cores', farm[0])}"]
+    for window in policy.windows:
+        other = _amounts(Worth(policy.shares, farm, window.shares), index)
+        if other != own:
+            said.append(f"during `{window.name}`: {other}")
+    return said
 
 
 def _amounts(worth: Worth, index: int) -> str:
-    amounts = [(resource, worth.amount[r][index]) for r, resource in enumerate(RESOURCES)]
-    return (
-        ", ".join(amount(resource, value) for resource, value in amounts if value and resource != "hs23")
-        or "nothing"
-    )
+    """Amounts in words; of large ones of memory and disk whole GiB, rounded down."""
+    said = []
+    for r, resource in enumerate(RESOURCES):
+        value = worth.amount[r][index]
+        if resource in {"memory", "disk"} and value >= 10 << 10:
+            value -= value % 1024
+        if value and resource != "hs23":
+            said.append(amount(resource, value))
+    return ", ".join(said) or "nothing"
