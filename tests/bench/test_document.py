@@ -54,6 +54,7 @@ def test_the_document_has_a_block_for_everything_that_is_measured(tmp_path: Path
         "growth",
         "kueue",
         "load",
+        "openstack",
         "profile",
         "rate",
         "soak",
