@@ -49,7 +49,7 @@ def _nodes(entries: Sequence[NodeForm], positions: Positions) -> tuple[Node, ...
     for at, entry in enumerate(entries):
         key = "name"
         try:
-            names = _expanded(entry.name, MOST_NODES - len(nodes), nodes)
+            names = expanded(entry.name, MOST_NODES - len(nodes), nodes)
             key = "memory"
             memory = mib(entry.memory)
             key = "disk"
@@ -78,7 +78,7 @@ def _thousandths(value: float) -> int:
     return round(value * 1000)
 
 
-def _expanded(pattern: str, most: int, taken: Mapping[str, Node]) -> list[str]:
+def expanded(pattern: str, most: int, taken: Mapping[str, Node]) -> list[str]:
     """The names that a pattern with ranges stands for. Raises LiteralError."""
     parts = _RANGES.split(pattern)
     choices = [

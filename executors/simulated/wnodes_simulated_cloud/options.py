@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import Meta
 from wnodes_engine.drivers import options_as
+from wnodes_engine.language.literals import LiteralError
+from wnodes_engine.state_file import expanded
 
 Chance = Annotated[float, Meta(ge=0, le=1)]
 Seconds = Annotated[float, Meta(ge=0, le=1e9)]
+_MOST_HOSTS: Final = 10_000
 Whole = Annotated[int, Meta(ge=0, le=1 << 40)]
 
 
@@ -45,7 +48,10 @@ class Faults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class HostOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A host: its name in the cloud and in the batch system, cores, memory in MiB, `ratio` of cores."""
+    """A host: its name in the cloud and in the batch system, cores, memory in MiB, `ratio` of cores.
+
+    A `name` with ranges, as `wn[01-30]`, stands for so many hosts alike.
+    """
 
     name: str
     vcpus: Annotated[int, Meta(ge=1, le=1 << 20)]
@@ -86,7 +92,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seconds. `quota` is how many cores each project may have (0: any number).
     """
 
-    hosts: Annotated[tuple[HostOptions, ...], Meta(min_length=1, max_length=10_000)]
+    hosts: Annotated[tuple[HostOptions, ...], Meta(min_length=1, max_length=_MOST_HOSTS)]
     projects: tuple[str, ...] = ()
     networks: tuple[str, ...] = ("private",)
     flavours: dict[str, FlavourOptions] = msgspec.field(default_factory=lambda: dict(FLAVOURS))
@@ -102,6 +108,15 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def read_options(name: str, options: Mapping[str, Any]) -> Options:
     """The options of the executor `name`. Raises ValueError with the path of what is wrong."""
     read = options_as(Options, name, options, "executors")
+    try:
+        hosts = tuple(
+            msgspec.structs.replace(host, name=one)
+            for host in read.hosts
+            for one in expanded(host.name, _MOST_HOSTS, {})
+        )
+    except LiteralError as error:
+        raise ValueError(f"executors.{name}.options.hosts: {error}") from None
+    read = msgspec.structs.replace(read, hosts=hosts)
     names = [host.name for host in read.hosts]
     for twice in {name for name in names if names.count(name) > 1}:
         raise ValueError(f"executors.{name}.options.hosts: {twice!r} is there twice")
