@@ -243,6 +243,8 @@ def test_a_machine_boots_where_its_bait_runs_and_leaves_nothing(tmp_path: Path) 
         ({"image": None}, "a machine needs an image"),
         ({"flavour": "c16"}, "the flavour c16 holds 16 cores"),
         ({"project": None}, "a machine needs a project"),
+        ({"kind": "pool", "count": 2}, "machines are booted one by one"),
+        ({"kind": "vmjob"}, "jobs inside machines are not run yet"),
     ],
 )
 def test_what_cannot_boot_is_refused_before_cores_are_won(

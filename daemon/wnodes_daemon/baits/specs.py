@@ -12,6 +12,8 @@ from wnodes_daemon.records import Dispatch
 
 def spec_of(dispatch: Dispatch, request: Request, claim: Claim, route: Route) -> MachineSpec | ActionOutcome:
     """What to ask of the cloud, or why nothing can be."""
+    if request.kind == "vmjob":
+        return _refused("jobs inside machines are not run yet: ask for a job, or for a machine")
     image = route.image or (request.image.id if request.image is not None else "")
     if not image:
         return _refused("a machine needs an image: name one with the request")
