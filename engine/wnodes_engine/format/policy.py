@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
-
-from msgspec import Struct
 
 from wnodes_engine.findings import Finding
 from wnodes_engine.format.layout import INDENT, comments, lines_of
 from wnodes_engine.format.pieces import BLANK, Word, words_of
 from wnodes_engine.language import syntax as tree
 from wnodes_engine.language.parser import parse, words
-from wnodes_engine.language.source import Source, Span
+from wnodes_engine.language.source import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +34,10 @@ def formatted(source: Source) -> Formatted:
     read = parse(source)
     if read.policy is None:
         return Formatted(None, read.findings)
-    text = "".join(f"{line}\n" for line in _Printer(source.text, read.policy).lines())
-    again = parse(Source(source.path, text)).policy
-    if again is None or _meaning(again) != _meaning(read.policy):
+    printer = _Printer(source.text, read.policy)
+    text = "".join(f"{line}\n" for line in printer.lines())
+    # The grammar knows words and nothing between them: the same words are the same policy.
+    if [text[token.start_pos : token.end_pos] for token in words(text)] != printer.said:
         raise ChangedMeaningError(source.path)
     return Formatted(text)
 
@@ -50,6 +48,7 @@ class _Printer:
     def __init__(self, text: str, policy: tree.Policy) -> None:
         words_, self._rest = words_of(text, words(text))
         self._words = _without_last_commas(words_)
+        self.said = [word.text for word in self._words]
         self._policy = policy
         self._at = 0
 
@@ -119,13 +118,3 @@ def _spaced(lines: Iterator[str]) -> Iterator[str]:
             yield BLANK
         empty, any_ = False, True
         yield line
-
-
-def _meaning(node: Any) -> Any:
-    """A tree without its places."""
-    if isinstance(node, Struct):
-        fields = (getattr(node, name) for name in node.__struct_fields__)
-        return (type(node), *(_meaning(field) for field in fields if not isinstance(field, Span)))
-    if isinstance(node, tuple):
-        return tuple(_meaning(part) for part in node)
-    return node
