@@ -180,7 +180,7 @@ def from_store(site: Site, known: KnownPolicy) -> CompiledPolicy:
 
 
 def _checked(site: Site, program: Program) -> CompiledPolicy:
-    checked, findings = check_policy(program, site)
+    checked, findings = check_policy(program, site, hints=False)
     if checked is None:
         raise _refused([finding for finding in findings if finding.severity is Severity.ERROR])
     return compile_policy(checked)

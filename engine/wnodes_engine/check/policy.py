@@ -33,16 +33,17 @@ Node = TypeVar("Node")
 
 
 def check_policy(
-    program: Program, site: Site | None = None, nodes: Sequence[FarmNode] = ()
+    program: Program, site: Site | None = None, nodes: Sequence[FarmNode] = (), *, hints: bool = True
 ) -> tuple[checked.CheckedPolicy | None, list[Finding]]:
     """The checked policy, None if there are errors, and all findings in source order.
 
-    With `nodes`, those of the site, groups of nodes are looked at on them.
+    With `nodes`, those of the site, groups of nodes are looked at on them. Without `hints` nobody is told
+    what is needless or never applies, which takes longer than all the rest of a long policy.
     """
     if program.policy is None:
         return None, list(program.findings)
     checker = _Checker(program.policy, program.sources, site, nodes)
-    policy = checker.check()
+    policy = checker.check(hints)
     findings = in_order(checker.report.findings)
     return (None if has_errors(findings) else policy), findings
 
@@ -66,7 +67,7 @@ class _Checker:
         self.statements: dict[type[object], list[tuple[syntax.Statement, syntax.During | None]]] = {}
         self.window_of: dict[int, int] = {}  # by the identity of each `during`
 
-    def check(self) -> checked.CheckedPolicy:
+    def check(self, hints: bool) -> checked.CheckedPolicy:
         policy = self.policy
         heading = policy.name_span or Span(policy.span.path, 1, 1, 1, 1, 0, 0)
         self._sort(policy.statements)
@@ -130,7 +131,11 @@ class _Checker:
             digest=self._digest(),
             sources=tuple(self.sources),
         )  # fmt: skip
-        self._totality(result, heading)
+        totality = Totality(self.names, result)
+        self._holes(result, heading, totality)
+        if not hints:
+            return result
+        self._needless(result, totality)
         self._contradictions(result)
         if not self.report.has_errors:  # else what seems not to be used may only be misspelt elsewhere
             self._unused(result)
@@ -320,13 +325,15 @@ class _Checker:
 
     # -------------------------------------------------------------- whole policy
 
-    def _totality(self, policy: checked.CheckedPolicy, heading: Span) -> None:
+    def _holes(self, policy: checked.CheckedPolicy, heading: Span, totality: Totality) -> None:
         """Only where every rule of a list is sound: a hole that a mistake leaves is no news."""
-        totality = Totality(self.names, policy)
         if len(policy.assigns) == len(self._all(syntax.Assign)) and self.names.paths:
             totality.assignments(policy.assigns, heading)
         if len(policy.routes) == len(self._all(syntax.Route)):
             totality.routes(policy.routes, heading)
+
+    def _needless(self, policy: checked.CheckedPolicy, totality: Totality) -> None:
+        """Rules that never apply, that others make needless, or that this farm does."""
         for attribute in {rule.attribute: None for rule in policy.defaults}:
             defaults = [rule for rule in policy.defaults if rule.attribute == attribute]
             totality.first_match([(rule.condition, EVERY_KIND, rule.span) for rule in defaults], "default")

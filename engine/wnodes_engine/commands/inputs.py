@@ -28,7 +28,7 @@ def read_site(path: str | None) -> Site | None:
 def read_policy(path: str, site: Site | None) -> CompiledPolicy:
     """The policy with its includes, checked and compiled. Raises DocumentError with its errors."""
     program = load(path)
-    policy, findings = check_policy(program, site)
+    policy, findings = check_policy(program, site, hints=False)
     if policy is None:
         errors = [finding for finding in findings if finding.severity is Severity.ERROR]
         raise DocumentError(errors, program.texts)

@@ -353,7 +353,7 @@ def _compiled(record: Policy) -> CompiledPolicy:
     attributes = tuple(SiteAttribute(*astuple(row)) for row in record.attributes)
     try:
         program = load_sources([Source(file.path, file.text) for file in record.files])
-        policy, findings = check_policy(program, bare_site(record.time_zone, attributes))
+        policy, findings = check_policy(program, bare_site(record.time_zone, attributes), hints=False)
         if policy is not None:
             return compile_policy(policy)
     except Exception as error:
