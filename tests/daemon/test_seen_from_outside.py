@@ -127,15 +127,22 @@ def test_a_daemon_whose_store_cannot_be_written_is_not_ready(site: Site) -> None
         assert raw.get("/readyz").status_code == 200
         assert site.process is not None
         resource.prlimit(site.process.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
-        with pytest.raises(ApiError):
-            client.submit(form())
+
+        def once_more() -> None:
+            with pytest.raises(ApiError):  # each write finds out anew that there is no room
+                client.submit(form())
 
         def unready() -> bool:
+            once_more()
             answer = raw.get("/readyz")
             return answer.status_code == 503 and "store" in answer.text
 
-        until(unready)  # for a moment after each new try it is not known yet
-        until(lambda: metrics(raw)["wnodes_store_broken", ()] == 1)
+        def broken() -> bool:
+            once_more()
+            return metrics(raw)["wnodes_store_broken", ()] == 1
+
+        until(unready)
+        until(broken)
         assert raw.get("/livez").status_code == 200
 
 
