@@ -400,6 +400,8 @@ class Service(Reader):
                 for name, each in shown.items()
             }
         take_up(memory, self.policy, stored, self._log, "taken up from the store", changes)
+        if self.broken:  # that it can be read does not say that it can be written
+            changes.append(CursorChange("", str(self.now())))
         if changes:
             await loop.run_in_executor(self._writer, self._store.commit, changes)
         self._fresh.clear()
