@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -61,6 +62,8 @@ class Memory:
         nodes: Iterable[Node],
         backends: Sequence[str],
         clock: Callable[[], float] = time.time,
+        shared: Mapping[str, Plugin] = MappingProxyType({}),
+        executors: Iterable[str] = (),
     ) -> None:
         self.policy = policy
         self.nodes: dict[str, Node] = {node.name: node for node in nodes}
@@ -71,7 +74,7 @@ class Memory:
         self.dispatches: dict[str, Dispatch] = {}
         self.dispatch_of: dict[int, str] = {}
         self.given_up: dict[str, Dispatch] = {}
-        self.executors: frozenset[str] = frozenset()
+        self.executors = frozenset(executors)
         """The names of those that boot machines."""
         self.baits: dict[str, Bait] = {}
         """By key: those that have not ended."""
@@ -79,7 +82,7 @@ class Memory:
         """Keys of dispatches that were begun, and that nobody has taken in hand yet."""
         self.natives: dict[str, dict[str, Native]] = {}
         """By backend and id."""
-        self.shared: Mapping[str, Plugin] = {}
+        self.shared = shared
         """The backends to which users also submit past us, by name."""
         self.unplaced: set[str] = set()
         """Keys of dispatches without a node; those that are over, or have one now, may be among them."""

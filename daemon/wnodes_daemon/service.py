@@ -1,19 +1,15 @@
 """The one object that owns the memory and the store; the API and the loop both go through it.
 
-Whatever changes anything is a command: a plain function that moves the memory and says what to write. The
-commands that arrive together run one after another, are committed together, and are answered only then. If
-the commit fails, none of them has happened: the memory is made anew from the store, as after a restart.
+Whatever changes anything is a command: see `committing`.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from types import MappingProxyType
-from typing import Any, Final, TypeVar
+from typing import Final
 
 import msgspec
 from wnodes_engine import core
@@ -28,11 +24,11 @@ from wnodes_engine.values import Decision, Node, Request, ShareUse
 from wnodes_daemon import batch_queue, dispatching, making_room
 from wnodes_daemon.answering import Call, KeyUsed, answered
 from wnodes_daemon.baits.recording import executor_of, how_far
+from wnodes_daemon.committing import Commands, NativesOf
 from wnodes_daemon.estimating import Estimates
-from wnodes_daemon.grouping import Busy, Grouped
+from wnodes_daemon.grouping import Busy
 from wnodes_daemon.memory import Changes, Memory
 from wnodes_daemon.natives import Native, changed
-from wnodes_daemon.reading import Reader
 from wnodes_daemon.records import (
     ORDER,
     Answer,
@@ -41,24 +37,18 @@ from wnodes_daemon.records import (
     Entry,
     Leave,
     NewAnswer,
-    Order,
     State,
     Step,
-    Stored,
 )
 from wnodes_daemon.store import Store, StoreUnavailable
 from wnodes_daemon.taking_up import as_stored, new_policy, take_up
-
-R = TypeVar("R")
-NativesOf = Callable[[Mapping[str, Dispatch]], Mapping[str, Sequence[Native]]]
-"""The native jobs by backend, given which dispatches are ours."""
 
 _log: Final = logging.getLogger(__name__)
 _FRESH: Final = 600
 """Seconds after which an answer is certainly seen by whoever reads the store."""
 
 
-class Service(Reader):
+class Service(Commands):
     """Requests, dispatches and decisions of one site. Used from one event loop only."""
 
     def __init__(
@@ -81,65 +71,16 @@ class Service(Reader):
         `tell` hears of changes once they are on the disk, and how many seconds that took. `shared` are
         the backends that users also submit to past us, by name; `executors` boot machines.
         """
-        super().__init__(store)
-        self.memory = Memory(policy, nodes, backends, clock)
-        self.memory.shared = shared
-        self.memory.executors = frozenset(executors)
-        self.work_to_do = asyncio.Event()
-        self.broken = ""
-        """Why the store cannot be written now; empty while it can."""
-        self._log = log
+        memory = Memory(policy, nodes, backends, clock, shared, executors)
+        super().__init__(memory, store, clock, log, tell)
         self._log_questions = log_questions
         self._most_waiting = most_waiting
-        self._clock = clock
-        self._tell = tell
         self._arriving = 0
         self._fresh: dict[tuple[str, str], Answer] = {}
         """Answers that are not in the store yet, or only just."""
-        self._writer = ThreadPoolExecutor(1, "store-writer")
         self._estimates = Estimates()
-        self._commands: Grouped[Callable[[Changes], Any], Any] = Grouped(self._perform, most=256)
 
     # ------------------------------------------------------------------ reading
-
-    @property
-    def policy(self) -> CompiledPolicy:
-        """The policy in force."""
-        return self.memory.policy
-
-    @property
-    def state(self) -> core.State:
-        """What decisions are made on; to be read only."""
-        return self.memory.state
-
-    @property
-    def nodes(self) -> Mapping[str, Node]:
-        """All nodes, by name."""
-        return self.memory.nodes
-
-    @property
-    def entries(self) -> Mapping[int, Entry]:
-        """The requests that are not over."""
-        return self.memory.entries
-
-    @property
-    def dispatches(self) -> Mapping[str, Dispatch]:
-        """The dispatches that are not over, by key."""
-        return self.memory.dispatches
-
-    @property
-    def given_up(self) -> Mapping[str, Dispatch]:
-        """Those of which no job has appeared, by key."""
-        return self.memory.given_up
-
-    @property
-    def orders(self) -> Mapping[str, Order]:
-        """Who has been told to leave, by id."""
-        return self.memory.orders
-
-    def now(self) -> int:
-        """Seconds since the epoch; it never goes back, whatever the clock does."""
-        return self.memory.now()
 
     def decide(self, request: Request) -> Decision:
         """What would become of the request now, with every reason; nothing changes."""
@@ -390,23 +331,8 @@ class Service(Reader):
 
     async def recover(self, natives: NativesOf | None = None) -> None:
         """Make the memory anew from the store, with these native jobs. Raises StoreUnavailable."""
-        loop, memory, changes = asyncio.get_running_loop(), self.memory, Changes()
-        stored = await loop.run_in_executor(self._writer, self._load)
-        if natives is not None:
-            shown = natives({dispatch.key: dispatch for dispatch in stored.dispatches})
-            stopped = {o.victim for o in stored.orders if o.step in {Leave.STOPPED, Leave.RETURNING}}
-            memory.natives = {
-                name: {n.request.id: n for n in each if not n.suspended or n.request.id in stopped}
-                for name, each in shown.items()
-            }
-        take_up(memory, self.policy, stored, self._log, "taken up from the store", changes)
-        if self.broken:  # that it can be read does not say that it can be written
-            changes.append(CursorChange("", str(self.now())))
-        if changes:
-            await loop.run_in_executor(self._writer, self._store.commit, changes)
+        await super().recover(natives)
         self._fresh.clear()
-        self.broken = ""
-        self.work_to_do.set()
 
     async def reload(self, policy: CompiledPolicy, origin: str = "") -> None:
         """Go on under another policy; what waits and is not admitted by it is denied.
@@ -436,54 +362,8 @@ class Service(Reader):
             new = new_policy(known, self.policy, self.now(), "start")
             await self._do(lambda changes: changes.append(new))
 
-    async def settled(self) -> None:
-        """Return when all that was asked for until now is on the disk. Raises Busy and StoreUnavailable."""
-        await self._do(lambda _: None)
-
     async def close(self) -> None:
         """Wait for the last write, and let go of the store."""
         self._estimates.close()
         self._writer.shutdown(wait=True)
         self.let_go()
-
-    def _load(self) -> Stored:
-        return self._store.load(int(self._clock()), dispatching.REMEMBERED)
-
-    # -------------------------------------------------------------------- commands
-
-    async def change(self, command: Callable[[Memory, Changes], R]) -> R:
-        """Run a command of another room; returns when it is on the disk. Raises Busy and StoreUnavailable."""
-        return await self._do(lambda changes: command(self.memory, changes))
-
-    async def _about(self, key: str, do: Callable[[Memory, Dispatch, Changes], bool]) -> bool:
-        """Do something about a dispatch; False if it is over."""
-
-        def command(changes: Changes) -> bool:
-            dispatch = self.memory.dispatches.get(key)
-            return dispatch is not None and do(self.memory, dispatch, changes)
-
-        return await self._do(command)
-
-    async def _do(self, command: Callable[[Changes], R]) -> R:
-        """Run a command; returns when what it changed is on the disk. Raises Busy and StoreUnavailable."""
-        result: R = await self._commands(command)
-        return result
-
-    async def _perform(self, commands: list[Callable[[Changes], Any]]) -> list[Any]:
-        if self.broken:
-            raise StoreUnavailable(self.broken)
-        changes: Changes = []
-        try:
-            results = [command(changes) for command in commands]
-            making_room.follow(self.memory, changes)
-            if changes:
-                began = time.perf_counter()
-                await asyncio.get_running_loop().run_in_executor(self._writer, self._store.commit, changes)
-                self._tell(changes, time.perf_counter() - began)
-        except Exception as error:  # whatever it was, the memory is ahead of the store now
-            self.broken = str(error) or type(error).__name__
-            if not isinstance(error, StoreUnavailable):
-                _log.exception("a command went wrong")
-            self.work_to_do.set()
-            raise StoreUnavailable(self.broken) from error
-        return results
