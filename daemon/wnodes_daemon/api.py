@@ -12,6 +12,7 @@ import msgspec
 from starlette.requests import Request as Call
 from starlette.responses import Response, StreamingResponse
 from wnodes_engine import __version__, wire
+from wnodes_engine.payload import Payload
 from wnodes_engine.site import Limits
 from wnodes_engine.values import Decision, Request
 
@@ -62,9 +63,9 @@ async def submit(context: Context, call: Call, who: Identity) -> Response:
     """Take in one request, or a list of them."""
     forms = await _forms(context, call, who)
     single = isinstance(forms, wire.RequestForm)
-    requests = _requests(context, forms, who)
+    requests, payloads = _requests(context, forms, who), _payloads(forms)
     try:
-        entries = await context.service.submit(requests, _repeatable(call, forms, who))
+        entries = await context.service.submit(requests, _repeatable(call, forms, who), payloads)
     except Busy:
         raise failed(429, "the queue is full: ask again later") from None
     except KeyUsed:
@@ -268,6 +269,20 @@ def _request(
         return wire.to_request(vouched(form, who, known), "", now, known)
     except Forbidden as forbidden:
         raise not_theirs(forbidden.error.within(_place(at))) from None
+    except wire.WireError as error:
+        raise invalid(error.within(_place(at))) from None
+
+
+def _payloads(forms: wire.RequestForm | list[wire.RequestForm]) -> list[Payload]:
+    """What each of them runs."""
+    if isinstance(forms, wire.RequestForm):
+        return [_payload(forms)]
+    return [_payload(form, at) for at, form in enumerate(forms)]
+
+
+def _payload(form: wire.RequestForm, at: int | None = None) -> Payload:
+    try:
+        return wire.payload_of(form)
     except wire.WireError as error:
         raise invalid(error.within(_place(at))) from None
 

@@ -207,6 +207,9 @@ class Loop:
                 if dispatch.key not in self._service.dispatches:
                     return
                 refusal = await self._machines.refusal(dispatch) if self._machines is not None else None
+                if dispatch.user:  # whom a payload runs as; a bait holds its cores, and that is all
+                    payload = await self._service.payload(dispatch.request)
+                    slot = msgspec.structs.replace(slot, script=payload.script)
                 answer = refusal or await self._submit(line, dispatch, slot)
             if answer is None:
                 await self._service.give_up(dispatch.key)

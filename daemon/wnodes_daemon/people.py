@@ -24,6 +24,7 @@ from wnodes_daemon.client import DEFAULT, ApiError, Caller, Client, Unreachable,
 from wnodes_daemon.records import LIVE, State
 from wnodes_daemon.views import DriverView
 
+_LARGEST_FILE: Final = 8 << 20  # characters; the daemon takes less, and says how much
 _SIZES: Final = ("cores", "memory", "gpus", "disk", "volumes", "count", "at_least", "walltime")
 _NAMES: Final = ("user", "group", "project", "queue", "account", "flavour", "image", "name")
 
@@ -87,6 +88,17 @@ def _parser() -> ArgumentParser:
     for name in ("role", "tag"):
         request.add_argument(f"--{name}", action="append", default=[], help="may be given several times")
     request.add_argument("--attribute", action="append", default=[], metavar="NAME=VALUE")
+    request.add_argument("--script", metavar="FILE", help="what the job runs; - for the standard input")
+    machine = request.add_argument_group("how each machine is equipped")
+    machine.add_argument("--user-data", metavar="FILE", help="for cloud-init: a script or a config")
+    machine.add_argument("--ssh-key", metavar="FILE", action="append", default=[], help="a public key's file")
+    machine.add_argument("--key-pair", metavar="NAME", help="a key pair that you have in the cloud")
+    for name in ("network", "security-group"):
+        machine.add_argument(f"--{name}", metavar="NAME", action="append", default=[], help="by name or id")
+    machine.add_argument("--boot-volume", metavar="GIB", help="boot from a new volume of this size")
+    machine.add_argument(
+        "--volume", metavar="GIB", action="append", default=[], help="a new volume that goes with the machine"
+    )
     request.add_argument("--dry", action="store_true", help="only tell what would become of it")
 
     listing = command("list", "requests that wait or run", _list)
@@ -205,10 +217,7 @@ def _top(client: Client, args: Namespace) -> int:
 
 def _policy(client: Client, args: Namespace) -> int:
     if args.do == "dry-run":
-        try:
-            text = None if args.file is None else Path(args.file).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ValueError(f"{args.file}: {error}") from None
+        text = None if args.file is None else _text(args.file)
         tried = client.try_out(text)
         _print(args, tried, shown.tried(tried))
     else:
@@ -256,7 +265,36 @@ def _form(args: Namespace) -> RequestForm:
     }
     asked |= {name: value for name in _NAMES if (value := getattr(args, name)) is not None}
     asked |= {name: _number(value) for name in _SIZES if (value := getattr(args, name)) is not None}
+    if args.script is not None:
+        asked["script"] = _text(args.script)
+    if machine := _machine(args):
+        asked["machine"] = machine
     return convert(asked)
+
+
+def _machine(args: Namespace) -> dict[str, Any]:
+    """How each machine is to be equipped, as far as the options say."""
+    machine = {
+        "user_data": _text(args.user_data) if args.user_data is not None else "",
+        "ssh_keys": [line for name in args.ssh_key for line in _text(name).splitlines() if line.strip()],
+        "key_pair": args.key_pair,
+        "networks": args.network,
+        "security_groups": args.security_group,
+        "boot_volume": _number(args.boot_volume) if args.boot_volume is not None else 0,
+        "volumes": [{"size": _number(size)} for size in args.volume],
+    }
+    return {name: value for name, value in machine.items() if value}
+
+
+def _text(name: str) -> str:
+    """What a file says; `-` is the standard input. Raises ValueError."""
+    try:
+        if name == "-":
+            return sys.stdin.read(_LARGEST_FILE)
+        with Path(name).open(encoding="utf-8", newline="") as file:
+            return file.read(_LARGEST_FILE)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{name}: {error}") from None
 
 
 def _attribute(text: str) -> tuple[str, str | int | bool]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from wnodes_engine.payload import Payload
 from wnodes_engine.simulate.forecast import Estimate
 
 from wnodes_daemon.records import Dispatch, Entry, Filter, KnownPolicy, Order
@@ -37,6 +38,10 @@ class Reader:
     async def estimate(self, id_: int) -> Estimate | None:  # noqa: ARG002 - who leads can tell
         """When a request that waits is likely to start; None where that is not known."""
         return None
+
+    async def payload(self, id_: int) -> Payload:
+        """What a request runs that is not over. Raises StoreUnavailable."""
+        return await self._read(self._store.payload, id_)
 
     async def page(self, which: Filter) -> list[Entry]:
         """The next requests of a listing."""

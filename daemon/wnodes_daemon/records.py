@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 from wnodes_engine.backend import JobRef
+from wnodes_engine.payload import Payload
 from wnodes_engine.values import Action, Decision, Placement, Request
 
 from wnodes_daemon.baits.records import Bait
@@ -197,6 +198,13 @@ class EntryChange(msgspec.Struct, frozen=True, gc=False):
     entry: Entry
 
 
+class NewPayload(msgspec.Struct, frozen=True, gc=False):
+    """What a new request runs."""
+
+    request: int
+    payload: Payload
+
+
 class NewDispatch(msgspec.Struct, frozen=True, gc=False):
     """A request is about to be submitted to a batch system."""
 
@@ -279,6 +287,7 @@ class NewPolicy(msgspec.Struct, frozen=True, gc=False):
 Change = (
     NewEntry
     | EntryChange
+    | NewPayload
     | NewDispatch
     | DispatchChange
     | BaitChange

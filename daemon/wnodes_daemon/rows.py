@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from msgspec.structs import asdict
 from sqlalchemy.dialects import postgresql, sqlite
 from wnodes_engine.backend import JobRef
+from wnodes_engine.payload import Payload
 from wnodes_engine.values import Decision, Placement, Request
 
 from wnodes_daemon import tables
@@ -35,6 +36,7 @@ from wnodes_daemon.records import (
     NewDispatch,
     NewEntry,
     NewOrder,
+    NewPayload,
     NewPolicy,
     NewPromise,
     Order,
@@ -51,6 +53,7 @@ from wnodes_daemon.records import (
 _encode: Final = msgspec.json.encode
 _read_request: Final = msgspec.json.Decoder(Request).decode
 _read_decision: Final = msgspec.json.Decoder(Decision).decode
+_read_payload: Final = msgspec.json.Decoder(Payload).decode
 _read_bait: Final = msgspec.json.Decoder(Bait).decode
 _read_entries: Final = msgspec.json.Decoder(tuple[Entry, ...]).decode
 _read_sources: Final = msgspec.json.Decoder(tuple[tuple[str, str], ...]).decode
@@ -63,6 +66,7 @@ class _Folded:
     def __init__(self, changes: Iterable[Change]) -> None:
         self.new_entries: dict[int, Entry] = {}
         self.entries: dict[int, Entry] = {}
+        self.payloads: dict[int, Payload] = {}
         self.new_dispatches: dict[str, Dispatch] = {}
         self.dispatches: dict[str, Dispatch] = {}
         self.baits: dict[str, Bait] = {}
@@ -84,6 +88,8 @@ class _Folded:
                 _once(self.new_entries, entry.id, entry)
             case EntryChange(entry):
                 (self.new_entries if entry.id in self.new_entries else self.entries)[entry.id] = entry
+            case NewPayload(request, payload):
+                self.payloads[request] = payload
             case NewDispatch(dispatch):
                 _once(self.new_dispatches, dispatch.key, dispatch)
             case DispatchChange(dispatch):
@@ -125,6 +131,8 @@ def write(connection: sa.Connection, changes: Iterable[Change]) -> None:
     _insert(
         connection, tables.requests, [_request_row(e) for e in folded.new_entries.values() if _is_live(e)]
     )
+    payloads = [{"request": of, "payload": _encode(payload)} for of, payload in folded.payloads.items()]
+    _insert(connection, tables.payloads, payloads)
     over = [e for e in folded.new_entries.values() if not _is_live(e)]
     over += [e for e in folded.entries.values() if not _is_live(e)]
     _insert(connection, tables.archive, [_request_row(entry) for entry in over])
@@ -133,6 +141,8 @@ def write(connection: sa.Connection, changes: Iterable[Change]) -> None:
     )
     if gone := [{"of": e.id} for e in folded.entries.values() if not _is_live(e)]:
         connection.execute(sa.delete(tables.requests).where(tables.requests.c.id == sa.bindparam("of")), gone)
+        done = tables.payloads.c.request == sa.bindparam("of")  # it may hold secrets, and is not needed more
+        connection.execute(sa.delete(tables.payloads).where(done), gone)
     _update(connection, tables.dispatches, "key", [_progress_row(d) for d in folded.dispatches.values()])
     _insert(connection, tables.dispatches, [_dispatch_row(d) for d in folded.new_dispatches.values()])
     put(connection, tables.baits, [_bait_row(bait) for bait in folded.baits.values()])
@@ -223,6 +233,11 @@ def entry_of(row: Any) -> Entry:
         message=row.message,
         decision=_read_decision(row.decision) if row.decision is not None else None,
     )
+
+
+def payload_of(blob: bytes) -> Payload:
+    """What a request runs."""
+    return _read_payload(blob)
 
 
 def _dispatch_row(dispatch: Dispatch) -> dict[str, Any]:

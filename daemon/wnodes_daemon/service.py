@@ -17,6 +17,7 @@ from wnodes_engine.backend import Ending, JobRef, SlotRequest
 from wnodes_engine.core.policy import CompiledPolicy
 from wnodes_engine.decision_log.log import Log
 from wnodes_engine.decision_log.recorded import Recorded
+from wnodes_engine.payload import NOTHING, Payload
 from wnodes_engine.simulate.forecast import Estimate
 from wnodes_engine.site import Plugin
 from wnodes_engine.values import Decision, Node, Request, ShareUse
@@ -37,6 +38,7 @@ from wnodes_daemon.records import (
     Entry,
     Leave,
     NewAnswer,
+    NewPayload,
     State,
     Step,
 )
@@ -124,8 +126,12 @@ class Service(Commands):
 
     # ------------------------------------------------------------- the requests
 
-    async def submit(self, requests: Sequence[Request], call: Call | None = None) -> list[Entry]:
+    async def submit(
+        self, requests: Sequence[Request], call: Call | None = None, payloads: Sequence[Payload] = ()
+    ) -> list[Entry]:
         """Take requests in, in their order; ids and times of submission are given here.
+
+        `payloads` is what each runs; nothing, if it is left out.
 
         A request that the policy denies comes back in the state `denied` and with the id 0: it is not kept.
         A `call` that was made before is answered as it was then. Raises Busy and StoreUnavailable; then none
@@ -141,6 +147,9 @@ class Service(Commands):
                 return answered(call, fresh)
             now = self.now()
             entries = [dispatching.take_in(self.memory, request, now, changes) for request in requests]
+            for entry, payload in zip(entries, payloads, strict=False):
+                if entry.id and payload != NOTHING:
+                    changes.append(NewPayload(entry.id, payload))
             if call is not None:
                 answer = Answer(call.owner, call.key, call.body, now, tuple(entries))
                 self._fresh[call.owner, call.key] = answer

@@ -12,6 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import exc
+from wnodes_engine.payload import NOTHING, Payload
 
 from wnodes_daemon import database, rows, tables
 from wnodes_daemon.baits.records import Stage
@@ -137,6 +138,14 @@ class Store:
                 if row is not None:
                     return rows.entry_of(row)
         return None
+
+    def payload(self, id_: int) -> Payload:
+        """What a request runs that is not over. Raises StoreUnavailable."""
+        columns = tables.payloads.c
+        query = sa.select(columns.payload).where(columns.request == id_)
+        with translated(), self._reader.connect() as connection:
+            blob = connection.scalar(query)
+            return rows.payload_of(blob) if blob is not None else NOTHING
 
     def page(self, which: Filter) -> list[Entry]:
         """The next requests of a listing, oldest first. Raises StoreUnavailable."""

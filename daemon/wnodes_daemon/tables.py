@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from wnodes_daemon.records import Step
 
-VERSION: Final = "0004"
+VERSION: Final = "0005"
 """The newest of the migrations, which makes these tables out of older ones."""
 
 OVER: Final = (Step.ENDED, Step.GIVEN_UP)
@@ -47,6 +47,14 @@ requests: Final = _requests("requests")
 
 archive: Final = _requests("archive")
 """The requests that are over."""
+
+payloads: Final = sa.Table(
+    "payloads",
+    metadata,
+    sa.Column("request", _ID, primary_key=True, autoincrement=False),
+    sa.Column("payload", sa.LargeBinary, nullable=False),
+)
+"""What the requests run that are not over."""
 
 dispatches: Final = sa.Table(
     "dispatches",

@@ -19,6 +19,7 @@ from msgspec import Meta
 
 from wnodes_engine.check.checked import UNLIMITED, SiteAttribute
 from wnodes_engine.language.vocabulary import Type
+from wnodes_engine.payload import NOTHING, MachineForm, Payload, Script
 from wnodes_engine.site import Flavour, Site
 from wnodes_engine.validation import schema_of
 from wnodes_engine.values import Image, Kind, Origin, Request
@@ -126,6 +127,12 @@ class RequestForm(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=T
         dict[Word, Value],
         Meta(max_length=64, description="the site's own attributes: texts, whole numbers, true or false"),
     ] = {}
+    script: Annotated[
+        Script, Meta(description="what a job runs, by its #!; no decision depends on it, and it is not shown")
+    ] = ""
+    machine: Annotated[
+        MachineForm | None, Meta(description="how each machine is equipped; it is not shown")
+    ] = None
 
 
 RequestForms = Annotated[list[RequestForm], Meta(min_length=1, max_length=LARGEST_BATCH)]
@@ -190,7 +197,9 @@ def to_request(form: RequestForm, id: str, submitted: int, known: Known) -> Requ
     if form.at_least is not None and form.count is not None and form.at_least > form.count:
         message = f"it asks for {form.count} parts, and cannot begin with {form.at_least}"
         raise WireError("$.at_least", message, "write a number from 1 to count, or leave it out: then all")
-    cores, gpus = form.cores, form.gpus
+    cores, gpus, volumes = form.cores, form.gpus, form.volumes
+    if volumes is None and form.machine is not None:
+        volumes = form.machine.volume_count or None
     memory, disk, walltime = form.memory, form.disk, form.walltime
     if isinstance(memory, str):
         memory = _mib(memory, "$.memory")
@@ -216,7 +225,7 @@ def to_request(form: RequestForm, id: str, submitted: int, known: Known) -> Requ
         memory,
         gpus,
         disk,
-        form.volumes,
+        volumes,
         form.count,
         form.at_least,
         walltime,
@@ -228,6 +237,21 @@ def to_request(form: RequestForm, id: str, submitted: int, known: Known) -> Requ
         frozenset(form.tags) if form.tags else _NONE,
         _attributes(form.attributes, known) if form.attributes else {},
     )
+
+
+def payload_of(form: RequestForm) -> Payload:
+    """What the request runs. Raises WireError for what is not of its kind."""
+    if form.script and form.kind not in {"job", "vmjob"}:
+        message = f"a {form.kind} runs no script"
+        raise WireError("$.script", message, "hand it to the machine: machine.user_data")
+    if form.machine is None:
+        return Payload(form.script) if form.script else NOTHING
+    if form.kind == "job":
+        raise WireError("$.machine", "a job has no machine", 'leave it out, or ask for a "vm"')
+    if form.volumes is not None and form.volumes < (count := form.machine.volume_count):
+        message = f"it asks for {count} volumes, and says {form.volumes}"
+        raise WireError("$.volumes", message, "leave it out: then they are counted")
+    return Payload(form.script, form.machine)
 
 
 def from_request(request: Request) -> RequestForm:

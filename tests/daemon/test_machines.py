@@ -18,10 +18,12 @@ from wnodes_daemon.records import LIVE, Change, Entry, Filter, State
 from wnodes_daemon.service import Service
 from wnodes_daemon.slots import BAIT_GRACE
 from wnodes_daemon.store import Store, StoreUnavailable
+from wnodes_engine.backend import ActionOutcome
 from wnodes_engine.check.policy import check_policy
 from wnodes_engine.compile import compile_policy
-from wnodes_engine.executor import ServerState
+from wnodes_engine.executor import Machine, MachineSpec, ServerState, Volume
 from wnodes_engine.language.load import load_text
+from wnodes_engine.payload import NOTHING, MachineForm, Payload, VolumeForm
 from wnodes_engine.values import Image, Request
 from wnodes_simulated.backend import SimulatedBackend
 from wnodes_simulated_cloud.executor import SimulatedExecutor
@@ -336,3 +338,37 @@ def test_a_machine_is_booted_and_ended_once_wherever_a_daemon_ends(tmp_path: Pat
             assert farm.ballast == {"cn1": 8, "cn2": 8}, last
 
     asyncio.run(run())
+
+
+def test_a_machine_is_equipped_as_was_asked(tmp_path: Path) -> None:
+    equipped = MachineForm(
+        user_data="#!/bin/sh\nhello\n",
+        ssh_keys=("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHFq ada",),
+        key_pair="mine",
+        networks=("private",),
+        security_groups=("web",),
+        boot_volume=20,
+        volumes=(VolumeForm(5, "fast", kept=True),),
+    )
+    asked: list[MachineSpec] = []
+
+    async def scenario(daemon: Daemon) -> None:
+        prepare = daemon.farm.executor.prepare
+
+        async def noted(spec: MachineSpec) -> Machine | ActionOutcome:
+            asked.append(spec)
+            return await prepare(spec)
+
+        daemon.farm.executor.prepare = noted  # type: ignore[method-assign]
+        await daemon.service.submit([VM], payloads=[Payload(machine=equipped)])
+        await daemon.until(State.RUNNING)
+        await daemon.service.cancel(1)
+        await daemon.until(State.CANCELLED)
+        assert await daemon.service.payload(1) == NOTHING  # nobody needs it any more
+
+    play(tmp_path, scenario)
+    spec = asked[0]
+    assert (spec.user_data, spec.ssh_keys) == (equipped.user_data, equipped.ssh_keys)
+    assert (spec.owner, spec.key_pair) == ("ada", "mine")
+    assert (spec.networks, spec.security_groups) == (("private",), ("web",))
+    assert (spec.boot_volume, spec.volumes) == (20, (Volume(5, "fast", kept=True),))

@@ -8,6 +8,7 @@ import os
 import pwd
 import shlex
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from sites.running import Site, until
@@ -168,3 +169,26 @@ def test_a_watch_ends_with_its_request_and_says_whether_it_succeeded(client: Cli
     assert said.status == 0
     states = [line.split()[2] for line in said.out.splitlines()]
     assert states.index("running") < states.index("done") == len(states) - 1
+
+
+def test_a_job_runs_its_script_and_nobody_is_shown_it(
+    client: Client, wnodes: Wnodes, tmp_path: Path, shared_site: Site
+) -> None:
+    script = tmp_path / "run.sh"
+    script.write_text("#!/bin/sh -secret\nsleep 5\nexit 3\n")
+    id_ = wnodes(f"request job --walltime 1h --script {script}").out.split()[1]
+    until(lambda: client.show(id_).state is State.FAILED)
+    assert client.show(id_).exit_status == 3
+    assert "secret" not in wnodes(f"show --json {id_}").out
+    assert "secret" not in (shared_site.folder / "log").read_text()
+
+
+def test_a_script_that_cannot_be_read_or_run_is_refused(wnodes: Wnodes, tmp_path: Path) -> None:
+    said = wnodes(f"request job --script {tmp_path}/none")
+    assert (said.status, said.err.count("No such file")) == (2, 1)
+    (tmp_path / "run").write_text("run")
+    said = wnodes(f"request vm --script {tmp_path}/run")
+    assert said.status == 1
+    assert "a vm runs no script" in said.err
+    said = wnodes("request vm --boot-volume big")
+    assert said.err.startswith("wnodes: --machine.boot-volume: ")

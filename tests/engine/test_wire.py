@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from wnodes_engine import wire
 from wnodes_engine.check.checked import UNLIMITED, SiteAttribute
 from wnodes_engine.language.vocabulary import Trust, Type
+from wnodes_engine.payload import LARGEST_SCRIPT, Payload
 from wnodes_engine.site import Flavour, load_site
 from wnodes_engine.values import Image
 
@@ -200,3 +201,50 @@ def test_a_request_that_is_shown_reads_back_as_the_same_request(fields: dict[str
     shown = wire.decode(json.dumps(json.loads(wire.msgspec.json.encode(wire.from_request(request)))).encode())
     assert isinstance(shown, wire.RequestForm)
     assert wire.to_request(shown, "r1", 100, KNOWN) == request
+
+
+def test_what_a_request_runs_is_read_and_stays_out_of_the_request() -> None:
+    form = wire.decode(json.dumps(LEAST | {"script": "#!/bin/sh\nsecret\n"}).encode())
+    assert isinstance(form, wire.RequestForm)
+    assert wire.payload_of(form) == Payload("#!/bin/sh\nsecret\n")
+    assert wire.to_request(form, "r1", 100, KNOWN) == read()
+    assert wire.from_request(read()).script == ""
+
+
+def test_the_volumes_of_a_machine_are_counted_as_asked_for() -> None:
+    machine = {"boot_volume": 20, "volumes": [{"size": 5}]}
+    assert read(kind="vm", machine=machine).volumes == 2
+    assert read(kind="vm", machine=machine, volumes=3).volumes == 3
+    assert read(kind="vm", machine={"key_pair": "mine"}).volumes is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "path", "mend"),
+    [
+        ({"kind": "vm", "script": "run"}, "$.script", "user_data"),
+        ({"machine": {"key_pair": "mine"}}, "$.machine", "vm"),
+        ({"kind": "vm", "volumes": 0, "machine": {"boot_volume": 9}}, "$.volumes", "counted"),
+    ],
+)
+def test_what_is_not_of_the_kind_is_not_run(fields: dict[str, Any], path: str, mend: str) -> None:
+    with pytest.raises(wire.WireError) as caught:
+        wire.payload_of(wire.convert(LEAST | fields))
+    assert caught.value.path == path
+    assert mend in (caught.value.help or "")
+
+
+@pytest.mark.parametrize(
+    ("fields", "path"),
+    [
+        ({"script": "a\0b"}, "$.script"),
+        ({"script": "x" * (LARGEST_SCRIPT + 1)}, "$.script"),
+        ({"kind": "vm", "machine": {"user_data": "x" * 65536}}, "$.machine.user_data"),
+        ({"kind": "vm", "machine": {"ssh_keys": ["ssh-rsa A\nssh-rsa B"]}}, "$.machine.ssh_keys[0]"),
+        ({"kind": "vm", "machine": {"volumes": [{"size": 0}]}}, "$.machine.volumes[0].size"),
+        ({"kind": "vm", "machine": {"keypair": "mine"}}, "$.machine.keypair"),
+    ],
+)
+def test_what_cannot_be_run_is_refused_with_its_path(fields: dict[str, Any], path: str) -> None:
+    with pytest.raises(wire.WireError) as caught:
+        wire.convert(LEAST | fields)
+    assert caught.value.path == path

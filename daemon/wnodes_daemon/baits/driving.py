@@ -357,7 +357,8 @@ class Machines:
         entry, claim = memory.entries[dispatch.request], self._claim(dispatch.request)
         assert entry.decision is not None  # noqa: S101 - executor_of has looked
         assert entry.decision.route is not None  # noqa: S101
-        spec = spec_of(dispatch, entry.request, claim, entry.decision.route)
+        payload = await self._service.payload(dispatch.request)
+        spec = spec_of(dispatch, entry.request, claim, entry.decision.route, payload.machine)
         if isinstance(spec, ActionOutcome):
             return spec
         machine = await self._ask(self._executors[name].prepare(spec), "what a machine needs")

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from wnodes_engine.backend import ActionOutcome, Verdict
 from wnodes_engine.core.claim import Claim
-from wnodes_engine.executor import Machine, MachineSpec
+from wnodes_engine.executor import Machine, MachineSpec, Volume
+from wnodes_engine.payload import MachineForm
 from wnodes_engine.values import Request, Route
 
 from wnodes_daemon.records import Dispatch
 
 
-def spec_of(dispatch: Dispatch, request: Request, claim: Claim, route: Route) -> MachineSpec | ActionOutcome:
+def spec_of(
+    dispatch: Dispatch, request: Request, claim: Claim, route: Route, equipped: MachineForm
+) -> MachineSpec | ActionOutcome:
     """What to ask of the cloud, or why nothing can be."""
     if request.kind == "vmjob":
         return _refused("jobs inside machines are not run yet: ask for a job, or for a machine")
@@ -31,7 +34,14 @@ def spec_of(dispatch: Dispatch, request: Request, claim: Claim, route: Route) ->
         claim.part.memory,
         claim.part.disk,
         claim.part.gpus,
+        ssh_keys=equipped.ssh_keys,
         owner=request.user,
+        key_pair=equipped.key_pair or "",
+        user_data=equipped.user_data,
+        networks=equipped.networks,
+        security_groups=equipped.security_groups,
+        boot_volume=equipped.boot_volume,
+        volumes=tuple(Volume(each.size, each.type, each.kept) for each in equipped.volumes),
         metadata={"wnodes_request": request.id},
     )
 

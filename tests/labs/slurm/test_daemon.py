@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import msgspec
 from labs.slurm.carried import history, made
 from labs.slurm.cluster import Cluster
 from sites.running import Site, form
@@ -81,6 +82,23 @@ def test_requests_run_on_slurm_and_native_jobs_stay_their_owners(cluster: Cluste
         assert {node.name: node.up for node in client.nodes()} == dict.fromkeys(cluster.nodes, True)
     finally:
         site.end()
+
+
+def test_a_job_runs_its_script_as_its_user_and_its_exit_status_is_told(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    site = made(tmp_path, cluster)
+    client = site.start()
+    said = Path("/tmp") / f"wnodes-said-{site.folder.name}"
+    script = f"#!/bin/sh\n#SBATCH --array=1-9\nid -un > {said}\nexit 7\n"
+    try:
+        view = client.submit(msgspec.structs.replace(job(), script=script))
+        assert finished(client, cluster, [view.id]) == {State.FAILED: 1}
+        assert client.show(view.id).exit_status == 7
+        assert said.read_text() == "games\n"
+    finally:
+        site.end()
+        said.unlink(missing_ok=True)
 
 
 def test_nothing_is_lost_and_nothing_runs_twice_through_kills_and_hangs(
