@@ -216,7 +216,8 @@ def _by(who: Identity) -> dict[str, str]:
 async def _whole(service: Service, entry: Entry) -> views.RequestView:
     """A request with all that is known of it."""
     attempts, orders = await service.attempts(entry.id), await service.orders_of(entry.id)
-    return views.request_view(entry, attempts, orders, await service.estimate(entry.id))
+    estimate = await service.estimate(entry.id)
+    return views.request_view(entry, attempts, orders, estimate, service.ends(entry))
 
 
 async def _from(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 from wnodes_engine import core
 from wnodes_engine.backend import Ending, JobState, SlotRequest
+from wnodes_engine.check.checked import UNLIMITED
 from wnodes_engine.values import Outcome, Request
 
 from wnodes_daemon import making_room
@@ -77,6 +78,16 @@ def begin(
     changes.append(NewDispatch(dispatch))
     memory.move(entry, changes, state=State.STARTING, share=decision.share, decision=decision, message="")
     return dispatch, slot_of(dispatch, memory.state.running[request.id], decision.route)
+
+
+def ends(memory: Memory, entry: Entry) -> int | None:
+    """When the walltime of a request that runs is over; None for one that does not, or has no limit."""
+    dispatch = memory.dispatches.get(memory.dispatch_of.get(entry.id, ""))
+    allocation = memory.state.running.get(str(entry.id))
+    if entry.state is not State.RUNNING or dispatch is None or dispatch.started is None or allocation is None:
+        return None
+    walltime = allocation.claim.walltime
+    return None if walltime >= UNLIMITED else dispatch.started + dispatch.paused + walltime
 
 
 def progress(memory: Memory, dispatch: Dispatch, changes: Changes, **to: Any) -> Dispatch:

@@ -43,6 +43,10 @@ class Reader:
         """What a request runs that is not over. Raises StoreUnavailable."""
         return await self._read(self._store.payload, id_)
 
+    def ends(self, entry: Entry) -> int | None:  # noqa: ARG002 - who leads can tell
+        """When the walltime of a request that runs is over; None where that is not known."""
+        return None
+
     async def page(self, which: Filter) -> list[Entry]:
         """The next requests of a listing."""
         return await self._read(self._store.page, which)

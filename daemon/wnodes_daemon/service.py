@@ -112,6 +112,10 @@ class Service(Commands):
             return msgspec.structs.replace(entry, message=message)
         return entry
 
+    def ends(self, entry: Entry) -> int | None:
+        """When the walltime of a request that runs is over; None for one that does not, or has no limit."""
+        return dispatching.ends(self.memory, entry)
+
     async def estimate(self, id_: int) -> Estimate | None:
         """When a request that waits is likely to start; None where that is not known."""
         return await self._estimates.of(self.state, str(id_), self.now())

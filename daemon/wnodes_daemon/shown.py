@@ -101,6 +101,8 @@ def request(view: RequestView) -> str:
     ]
     if view.started is not None:
         lines.append(("started", _moment(view.started)))
+    if view.ends is not None:
+        lines.append(("ends", _moment(view.ends)))
     if view.ended is not None:
         lines.append(("ended", _moment(view.ended)))
     if view.exit_status is not None:

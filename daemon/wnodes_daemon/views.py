@@ -81,7 +81,8 @@ class EstimateView(msgspec.Struct, frozen=True, omit_defaults=True):
 class RequestView(msgspec.Struct, frozen=True, omit_defaults=True):
     """A request and what has become of it. While it waits, `decision` says why, as of now.
 
-    `told_to_leave` is there for whoever had to make room for others, or has to.
+    `ends`: when its walltime is over, and it is ended. `told_to_leave` is there for whoever had to make room
+    for others, or has to.
     """
 
     id: str
@@ -90,6 +91,7 @@ class RequestView(msgspec.Struct, frozen=True, omit_defaults=True):
     submitted: datetime
     share: str | None = None
     started: datetime | None = None
+    ends: datetime | None = None
     ended: datetime | None = None
     exit_status: int | None = None
     cancelling: bool = False
@@ -249,6 +251,7 @@ def request_view(
     attempts: list[Dispatch] | None = None,
     orders: list[Order] | None = None,
     estimate: Estimate | None = None,
+    ends: int | None = None,
 ) -> RequestView:
     """A request as the API shows it."""
     return RequestView(
@@ -258,6 +261,7 @@ def request_view(
         submitted=time_of(entry.request.submitted),
         share=entry.share,
         started=time_of(entry.started) if entry.started is not None else None,
+        ends=time_of(ends) if ends is not None else None,
         ended=time_of(entry.ended) if entry.ended is not None else None,
         exit_status=entry.exit_status,
         cancelling=entry.cancelling,

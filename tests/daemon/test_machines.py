@@ -6,12 +6,13 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from wnodes_daemon.baits.driving import Machines
+from wnodes_daemon.baits.driving import WARNED, Machines
 from wnodes_daemon.loop import Line, Loop
 from wnodes_daemon.natives import natives_in
 from wnodes_daemon.records import LIVE, Change, Entry, Filter, State
@@ -273,6 +274,23 @@ def test_a_machine_ends_with_its_walltime_and_its_bait_after_it(tmp_path: Path) 
     farm = play(tmp_path, scenario)
     assert not farm.cloud.servers
     assert not list(farm.batch._farm.jobs)
+
+
+def test_a_machine_says_when_it_ends_some_time_before(tmp_path: Path) -> None:
+    async def scenario(daemon: Daemon) -> None:
+        await daemon.service.submit([msgspec.structs.replace(VM, walltime=WARNED + 60)])
+        entry = await daemon.until(State.RUNNING)
+        assert "ends" not in entry.message
+        ends = daemon.service.ends(daemon.service.entries[1])
+        assert ends is not None
+        said = f"; it ends at {datetime.fromtimestamp(ends, UTC):%Y-%m-%d %H:%M:%S} UTC"
+        while not daemon.service.entries[1].message.endswith(said):  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.01)
+        assert ends - WARNED <= daemon.service.now() < ends
+        await daemon.service.cancel(1)
+        await daemon.until(State.CANCELLED)
+
+    play(tmp_path, scenario)
 
 
 def test_an_owner_who_deletes_a_machine_ends_its_request(tmp_path: Path) -> None:

@@ -58,6 +58,7 @@ def test_a_job_is_asked_for_shown_listed_and_taken_back(client: Client, wnodes: 
     assert said.out == f"request {id_} was taken in; it waits in local\n"
     until(lambda: client.show(id_).state is State.RUNNING)
     shown = wnodes(f"show {id_}").out
+    assert "ends:" not in shown
     for part in ("a job of ada (lab), from local", "memory 2048", "walltime unlimited", "running", "on wn01"):
         assert part in shown
     listed = wnodes("list --user ada").out.splitlines()
@@ -192,3 +193,14 @@ def test_a_script_that_cannot_be_read_or_run_is_refused(wnodes: Wnodes, tmp_path
     assert "a vm runs no script" in said.err
     said = wnodes("request vm --boot-volume big")
     assert said.err.startswith("wnodes: --machine.boot-volume: ")
+
+
+def test_whoever_runs_is_told_when_the_walltime_is_over(client: Client, wnodes: Wnodes) -> None:
+    id_ = wnodes("request job --walltime 2h").out.split()[1]
+    until(lambda: client.show(id_).state is State.RUNNING)
+    view = client.show(id_)
+    assert view.ends is not None
+    assert view.started is not None
+    assert abs((view.ends - view.started).total_seconds() - 7200) <= 60  # a second here is a minute there
+    assert f"ends:        {view.ends.astimezone():%Y-%m-%d %H:%M:%S}" in wnodes(f"show {id_}").out
+    wnodes(f"cancel {id_}")

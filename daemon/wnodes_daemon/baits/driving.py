@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
@@ -52,6 +53,9 @@ R = TypeVar("R")
 
 REAPED: Final = 3600
 """Seconds within which a compute service ends machines that the cloud has forgotten: twice Nova's own."""
+
+WARNED: Final = 600
+"""Seconds before its walltime is over in which a machine's request says so, also to those who watch it."""
 
 _log: Final = logging.getLogger(__name__)
 _LIMIT: Final = 120.0  # seconds for one answer of a cloud
@@ -290,6 +294,9 @@ class Machines:
             if moved.stage is Stage.ACTIVE and moved.server is not None:
                 where = f"server {moved.server.id} on {moved.host}"
                 message = ": ".join(filter(None, (where, ", ".join(moved.addresses))))
+                ends = dispatching.ends(memory, entry)
+                if ends is not None and ends - memory.now() <= WARNED:
+                    message += f"; it ends at {datetime.fromtimestamp(ends, UTC):%Y-%m-%d %H:%M:%S} UTC"
                 if entry.state is State.STARTING:
                     memory.move(entry, changes, state=State.RUNNING, started=memory.now(), message=message)
                 elif entry.message != message:
