@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,6 +12,7 @@ import msgspec
 from starlette.requests import Request as Call
 from starlette.responses import Response, StreamingResponse
 from wnodes_engine import __version__, wire
+from wnodes_engine.access import Right
 from wnodes_engine.payload import Payload
 from wnodes_engine.site import Limits
 from wnodes_engine.values import Decision, Request
@@ -26,7 +27,7 @@ from wnodes_daemon.listing import PARAMETERS, asked_for
 from wnodes_daemon.live_policy import LivePolicy
 from wnodes_daemon.metrics import Metrics
 from wnodes_daemon.openapi import Operation, Parameter
-from wnodes_daemon.problems import ProblemError, denied, failed, invalid, not_theirs
+from wnodes_daemon.problems import denied, failed, invalid, not_theirs
 from wnodes_daemon.records import Entry, State
 from wnodes_daemon.service import Service
 from wnodes_daemon.watching import Full, Watches, events
@@ -53,6 +54,7 @@ class Context:
     metrics: Metrics
     unready: Callable[[], str]
     log_problem: Callable[[], str] = str
+    differences: Callable[[], Iterable[views.DifferenceView]] = tuple
     policies: LivePolicy | None = None
 
 
@@ -87,18 +89,14 @@ async def submit(context: Context, call: Call, who: Identity) -> Response:
 async def show(context: Context, call: Call, who: Identity) -> Response:
     """One request: its state, its decision (for a waiting one, why it waits now), and its attempts."""
     id_ = _id(call)
-    entry = await context.service.show(id_)
-    if entry is None or not who.may_touch(entry):
-        raise _none(id_)
+    entry = _theirs(id_, await context.service.show(id_), who)
     return _answer(await _whole(context.service, entry))
 
 
 async def watch(context: Context, call: Call, who: Identity) -> Response:
     """One request as it is, and each time it has changed, as server-sent events, until it is over."""
     id_, service = _id(call), context.service
-    entry = await service.show(id_)
-    if entry is None or not who.may_touch(entry):
-        raise _none(id_)
+    _theirs(id_, await service.show(id_), who)
 
     async def look(id_: int) -> views.RequestView | None:
         entry = await service.show(id_)
@@ -123,9 +121,7 @@ async def listing(context: Context, call: Call, who: Identity) -> Response:
 async def cancel(context: Context, call: Call, who: Identity) -> Response:
     """Take a request back: a waiting one at once, one that runs as soon as the batch system has ended it."""
     id_, service = _id(call), context.service
-    known = service.entries.get(id_) or await service.show(id_)
-    if known is None or not who.may_touch(known):
-        raise _none(id_)
+    known = _theirs(id_, service.entries.get(id_) or await service.show(id_), who)
     entry = await service.cancel(id_)
     if entry is None:
         over = await service.show(id_) or known
@@ -184,6 +180,11 @@ async def nodes(context: Context, _: Call, __: Identity) -> Response:
     )
 
 
+async def differences(context: Context, _: Call, __: Identity) -> Response:
+    """What the batch systems and clouds showed last that is not as recorded, and what is done about it."""
+    return _answer(views.DifferencesView(tuple(context.differences())))
+
+
 async def health(context: Context, _: Call, __: Identity) -> Response:
     """Whether the daemon, its store, its decision log and its backends are well."""
     service, backends, log_error = context.service, context.backends(), context.log_problem()
@@ -226,9 +227,11 @@ async def _from(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes
         yield piece
 
 
-def _none(id_: int) -> ProblemError:
-    """Whether there is none, or it is somebody else's, is nobody else's business."""
-    return failed(404, f"there is no request {id_} of yours")
+def _theirs(id_: int, entry: Entry | None, who: Identity) -> Entry:
+    """The request, if it is theirs; whether there is another is nobody's business."""
+    if entry is None or not who.may_touch(entry):
+        raise failed(404, f"there is no request {id_} of yours")
+    return entry
 
 
 def _repeatable(call: Call, forms: object, who: Identity) -> answering.Call | None:
@@ -387,6 +390,9 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     ),
     Operation("GET", "/v1/shares", shares, answers={200: views.SharesView}),
     Operation("GET", "/v1/nodes", nodes, answers={200: views.NodesView}),
+    Operation(
+        "GET", "/v1/differences", differences, answers={200: views.DifferencesView}, right=Right.OPERATOR
+    ),
     Operation("GET", "/v1/health", health, answers={200: views.HealthView}),
 )
 """Every call of the API: what is served, and what the OpenAPI document tells."""

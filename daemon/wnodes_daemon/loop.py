@@ -76,6 +76,8 @@ class Line:
         """Since when jobs of ours are not shown, by key."""
         self.refused: set[tuple[Action, JobRef]] = set()
         """What it would not do to jobs when it was asked last."""
+        self.plan = Plan()
+        """What was to be done after the last look."""
         self.slots = asyncio.Semaphore(_AT_ONCE)
         self.release: Grouped[JobRef, ActionOutcome] = Grouped(self._release)
         self._nodes: dict[str, Node] = {}
@@ -326,6 +328,7 @@ class Loop:
             patience=line.patience,
             runs_as=line.backend.runs_as,
         )
+        line.plan = plan
         await self._follow(line, plan)
         known = service.memory.natives.get(line.name, {})
         by_action = native_actions(service.orders.values(), known, {n.request.id: n for n in natives})

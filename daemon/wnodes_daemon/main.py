@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 from argparse import ArgumentParser
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final, cast
 
@@ -41,6 +41,7 @@ from wnodes_daemon.baits.driving import Machines
 from wnodes_daemon.connections import Calls, most_connections
 from wnodes_daemon.database import is_url
 from wnodes_daemon.decision_log import DecisionLogError
+from wnodes_daemon.differences import everywhere
 from wnodes_daemon.grouping import Busy
 from wnodes_daemon.leading import Leader, Lease
 from wnodes_daemon.live_policy import LivePolicy, PolicyRefused, at_start, from_files
@@ -55,7 +56,7 @@ from wnodes_daemon.serving import Doors, Server, server
 from wnodes_daemon.standing_by import standing_by
 from wnodes_daemon.steady import SteadyClock
 from wnodes_daemon.store import StoreError, StoreUnavailable
-from wnodes_daemon.views import BackendView
+from wnodes_daemon.views import BackendView, DifferenceView
 from wnodes_daemon.watching import Watches
 
 _log: Final = logging.getLogger(__name__)
@@ -260,7 +261,9 @@ class _Running:
             machines=machines,
         )
         policies = LivePolicy(self._site, service, self._check)
-        context = self._context(service, policies)
+        context = self._context(
+            service, policies, lambda: everywhere(service.memory, self._lines, machines.views)
+        )
         try:
             await service.recover(
                 lambda ours: {
@@ -313,7 +316,12 @@ class _Running:
             return "it stands by" if self._lease is not None else "it has not begun"
         return f"the store cannot be written: {broken}" if (broken := self._service.broken) else ""
 
-    def _context(self, service: Service, policies: LivePolicy | None = None) -> Context:
+    def _context(
+        self,
+        service: Service,
+        policies: LivePolicy | None = None,
+        differing: Callable[[], Iterable[DifferenceView]] = tuple,
+    ) -> Context:
         return Context(
             service=service,
             known=self._known,
@@ -324,6 +332,7 @@ class _Running:
             metrics=self._metrics,
             unready=self._why_unready,
             log_problem=self._log_problem,
+            differences=differing,
             policies=policies,
         )
 

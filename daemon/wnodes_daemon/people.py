@@ -118,6 +118,8 @@ def _parser() -> ArgumentParser:
     live.add_argument("--resource", default="cores", help="cores, memory, gpus, disk (default: cores)")
     live.add_argument("--every", type=float, default=2.0, metavar="SECONDS", help="default: 2")
     live.add_argument("--once", action="store_true", help="print one picture, as it does into a file")
+    reconcile = command("reconcile", "what is not as recorded, in batch systems and clouds", _reconcile)
+    reconcile.add_argument("--dry-run", action="store_true", required=True, help="the daemon does the rest")
     policy = command("policy", "which policy is in force; take another, go back, or try one out", _policy)
     policy.add_argument("do", nargs="?", choices=("show", "reload", "rollback", "dry-run"), default="show")
     policy.add_argument("file", nargs="?", help="for dry-run: the policy to try out, else the site's files")
@@ -206,6 +208,12 @@ def _shares(client: Client, args: Namespace) -> int:
     if args.resource not in shares[0].nominal:
         raise ValueError(f"no resource {args.resource!r} here: there is {', '.join(shares[0].nominal)}")
     _print(args, shares, shown.shares(shares, args.resource))
+    return 0
+
+
+def _reconcile(client: Client, args: Namespace) -> int:
+    differences = client.differences()
+    _print(args, differences, shown.differences(differences))
     return 0
 
 

@@ -11,6 +11,7 @@ from wnodes_engine.wire import ImageForm
 from wnodes_daemon.making_room import STANDING
 from wnodes_daemon.records import Leave, State
 from wnodes_daemon.views import (
+    DifferenceView,
     DriverView,
     DryRunView,
     EstimateView,
@@ -178,6 +179,16 @@ def shares(shares: Sequence[ShareUse], resource: str) -> str:
     ]
     heads = ("SHARE", "PROMISED", "USED", "OF IT", "FREE", "AVERAGE", "RUNNING", "WAITING")
     return table(heads, rows, right=range(1, 8))
+
+
+def differences(found: Sequence[DifferenceView]) -> str:
+    """What is not as recorded, and what follows."""
+    text = ""
+    for one in found:
+        about = ((name, getattr(one, name)) for name in ("request", "job", "node"))
+        of = ", ".join(f"{name} {value}" for name, value in about if value is not None)
+        text += f"{one.system}{f', {of}' if of else ''}: {one.what}\n  then: {one.then}\n"
+    return text or "all is as recorded\n"
 
 
 def _indented(path: str, farm: str) -> str:

@@ -156,6 +156,23 @@ class NodesView(msgspec.Struct, frozen=True):
     nodes: tuple[NodeView, ...]
 
 
+class DifferenceView(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What `system` shows that is not as recorded, and what the daemon does about it."""
+
+    system: str
+    what: str
+    then: str
+    request: str | None = None
+    job: str | None = None
+    node: str | None = None
+
+
+class DifferencesView(msgspec.Struct, frozen=True):
+    """All that differed at the last look at every batch system and cloud."""
+
+    differences: tuple[DifferenceView, ...]
+
+
 class BackendView(msgspec.Struct, frozen=True):
     """How a backend answers. `missing` counts jobs of ours that it does not show any more."""
 

@@ -91,6 +91,8 @@ class Machines:
         self._reaped = reaped
         self._epilogue = epilogue
         self._leads = leads
+        self.views: dict[str, CloudView] = {}
+        """What was seen at the last look at each cloud."""
         self._jobs: dict[str, tuple[int, dict[str, Job]]] = {}
         self._ready: dict[str, Machine] = {}
         self._up_since: dict[tuple[str, str], int] = {}
@@ -146,6 +148,7 @@ class Machines:
         """Look at one cloud once. Raises ExecutorUnavailable, BackendUnavailable, StoreUnavailable, Busy."""
         executor, memory = self._executors[name], self._service.memory
         view = await self._ask(executor.inventory(), f"{name}: hosts and servers")
+        self.views[name] = view
         hosts = {host.node: host for host in view.hosts}
         self._note_hosts(name, view)
         await self._keep_ballast(executor, view)

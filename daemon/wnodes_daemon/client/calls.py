@@ -79,6 +79,11 @@ def nodes() -> Ask[views.NodesView]:
     return Ask("GET", "/v1/nodes", views.NodesView)
 
 
+def differences() -> Ask[views.DifferencesView]:
+    """What differs between the store, the batch systems and the clouds."""
+    return Ask("GET", "/v1/differences", views.DifferencesView)
+
+
 def policy(do: str) -> Ask[views.PolicyView]:
     """The policy in force, or another."""
     if not do:

@@ -13,7 +13,15 @@ from wnodes_engine.wire import RequestForm
 from wnodes_daemon.client import calls
 from wnodes_daemon.client.calls import Ask
 from wnodes_daemon.client.reading import DEFAULT, WATCHED, Caller, away, connection, event, read, sent
-from wnodes_daemon.views import DryRunView, HealthView, ItemView, NodeView, PolicyView, RequestView
+from wnodes_daemon.views import (
+    DifferenceView,
+    DryRunView,
+    HealthView,
+    ItemView,
+    NodeView,
+    PolicyView,
+    RequestView,
+)
 
 T = TypeVar("T")
 
@@ -102,6 +110,10 @@ class Client:
     def nodes(self) -> tuple[NodeView, ...]:
         """Every node."""
         return self._call(calls.nodes()).nodes
+
+    def differences(self) -> tuple[DifferenceView, ...]:
+        """What batch systems and clouds showed last that is not as recorded; for operators."""
+        return self._call(calls.differences()).differences
 
     def policy(self, do: str = "") -> PolicyView:
         """The policy in force; `do` is "reload" or "rollback" for another."""
