@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from typing import Final
 
 import msgspec
@@ -14,48 +13,24 @@ from starlette.responses import Response, StreamingResponse
 from wnodes_engine import __version__, wire
 from wnodes_engine.access import Right
 from wnodes_engine.payload import Payload
-from wnodes_engine.site import Limits
 from wnodes_engine.values import Decision, Request
 
-from wnodes_daemon import answering, policy_api, views
-from wnodes_daemon.access.door import Door
+from wnodes_daemon import answering, machine_api, policy_api, views
 from wnodes_daemon.access.identity import Forbidden, Identity, Scope, vouched
 from wnodes_daemon.answering import KeyUsed
 from wnodes_daemon.bodies import header, read_body
+from wnodes_daemon.context import ONE, Context, answer, id_of, theirs
 from wnodes_daemon.grouping import Busy
 from wnodes_daemon.listing import PARAMETERS, asked_for
-from wnodes_daemon.live_policy import LivePolicy
-from wnodes_daemon.metrics import Metrics
 from wnodes_daemon.openapi import Operation, Parameter
 from wnodes_daemon.problems import denied, failed, invalid, not_theirs
 from wnodes_daemon.records import Entry, State
 from wnodes_daemon.service import Service
-from wnodes_daemon.watching import Full, Watches, events
+from wnodes_daemon.watching import Full, events
 
 _NOT_KEPT: Final = {"cache-control": "no-store", "x-accel-buffering": "no"}
 _log: Final = logging.getLogger(__name__)
 _encode: Final = msgspec.json.Encoder().encode
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What the handlers work with; `backends` tells how the batch systems answer.
-
-    `log_problem` tells why the decision log is not written, "" while it is, or is not wanted; `unready` why
-    calls are better made elsewhere, "" while they are not.
-    """
-
-    service: Service
-    known: wire.Known
-    limits: Limits
-    backends: Callable[[], tuple[views.BackendView, ...]]
-    door: Door
-    watches: Watches
-    metrics: Metrics
-    unready: Callable[[], str]
-    log_problem: Callable[[], str] = str
-    differences: Callable[[], Iterable[views.DifferenceView]] = tuple
-    policies: LivePolicy | None = None
 
 
 # ------------------------------------------------------------------ handlers
@@ -79,24 +54,24 @@ async def submit(context: Context, call: Call, who: Identity) -> Response:
     _log.info("taken in", extra={**_by(who), "requests": [entry.id for entry in entries if entry.id]})
     items = [_item(entry) for entry in entries]
     if not single:
-        return _answer(views.ItemsView(tuple(items)), 200)
+        return answer(views.ItemsView(tuple(items)), 200)
     item = items[0]
     if item.problem is not None:
-        return _answer(item.problem, item.status, media="application/problem+json")
-    return _answer(item.request, 201, {"location": f"/v1/requests/{entries[0].id}"})
+        return answer(item.problem, item.status, media="application/problem+json")
+    return answer(item.request, 201, {"location": f"/v1/requests/{entries[0].id}"})
 
 
 async def show(context: Context, call: Call, who: Identity) -> Response:
     """One request: its state, its decision (for a waiting one, why it waits now), and its attempts."""
-    id_ = _id(call)
-    entry = _theirs(id_, await context.service.show(id_), who)
-    return _answer(await _whole(context.service, entry))
+    id_ = id_of(call)
+    entry = theirs(id_, await context.service.show(id_), who)
+    return answer(await _whole(context.service, entry))
 
 
 async def watch(context: Context, call: Call, who: Identity) -> Response:
     """One request as it is, and each time it has changed, as server-sent events, until it is over."""
-    id_, service = _id(call), context.service
-    _theirs(id_, await service.show(id_), who)
+    id_, service = id_of(call), context.service
+    theirs(id_, await service.show(id_), who)
 
     async def look(id_: int) -> views.RequestView | None:
         entry = await service.show(id_)
@@ -115,19 +90,19 @@ async def listing(context: Context, call: Call, who: Identity) -> Response:
     which = asked_for(call.query_params, context.limits.page, who)
     entries = await context.service.page(which)
     following = str(entries[-1].id) if len(entries) == which.limit else None
-    return _answer(views.PageView(tuple(views.request_view(entry) for entry in entries), following))
+    return answer(views.PageView(tuple(views.request_view(entry) for entry in entries), following))
 
 
 async def cancel(context: Context, call: Call, who: Identity) -> Response:
     """Take a request back: a waiting one at once, one that runs as soon as the batch system has ended it."""
-    id_, service = _id(call), context.service
-    known = _theirs(id_, service.entries.get(id_) or await service.show(id_), who)
+    id_, service = id_of(call), context.service
+    known = theirs(id_, service.entries.get(id_) or await service.show(id_), who)
     entry = await service.cancel(id_)
     if entry is None:
         over = await service.show(id_) or known
         raise failed(409, f"request {id_} is {over.state} already")
     _log.info("taken back", extra={**_by(who), "request": id_})
-    return _answer(views.request_view(entry), 202 if entry.cancelling else 200)
+    return answer(views.request_view(entry), 202 if entry.cancelling else 200)
 
 
 async def decide(context: Context, call: Call, who: Identity) -> Response:
@@ -141,12 +116,12 @@ async def decide(context: Context, call: Call, who: Identity) -> Response:
         context.metrics.decided("question", decision, times[key])
         texts[key] = msgspec.Raw(_encode(decision))
     answers = [texts[id(decision)] for decision in decisions]
-    return _answer(answers[0] if isinstance(forms, wire.RequestForm) else {"decisions": answers})
+    return answer(answers[0] if isinstance(forms, wire.RequestForm) else {"decisions": answers})
 
 
 async def shares(context: Context, _: Call, __: Identity) -> Response:
     """Every share: what it was promised, what it holds, and what it could still take."""
-    return _answer(views.SharesView(context.service.shares()))
+    return answer(views.SharesView(context.service.shares()))
 
 
 async def nodes(context: Context, _: Call, __: Identity) -> Response:
@@ -159,7 +134,7 @@ async def nodes(context: Context, _: Call, __: Identity) -> Response:
             on[0] += allocation.claim.part.cores * place.parts
             on[1] += allocation.claim.part.memory * place.parts
             on[2] += 1
-    return _answer(
+    return answer(
         views.NodesView(
             tuple(
                 views.NodeView(
@@ -182,14 +157,14 @@ async def nodes(context: Context, _: Call, __: Identity) -> Response:
 
 async def differences(context: Context, _: Call, __: Identity) -> Response:
     """What the batch systems and clouds showed last that is not as recorded, and what is done about it."""
-    return _answer(views.DifferencesView(tuple(context.differences())))
+    return answer(views.DifferencesView(tuple(context.differences())))
 
 
 async def health(context: Context, _: Call, __: Identity) -> Response:
     """Whether the daemon, its store, its decision log and its backends are well."""
     service, backends, log_error = context.service, context.backends(), context.log_problem()
     well = not service.broken and not log_error and all(backend.answering for backend in backends)
-    return _answer(
+    return answer(
         views.HealthView(
             status="ok" if well else "degraded",
             version=__version__,
@@ -225,13 +200,6 @@ async def _from(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes
     yield first
     async for piece in rest:
         yield piece
-
-
-def _theirs(id_: int, entry: Entry | None, who: Identity) -> Entry:
-    """The request, if it is theirs; whether there is another is nobody's business."""
-    if entry is None or not who.may_touch(entry):
-        raise failed(404, f"there is no request {id_} of yours")
-    return entry
 
 
 def _repeatable(call: Call, forms: object, who: Identity) -> answering.Call | None:
@@ -296,13 +264,6 @@ def _place(at: int | None) -> str:
     return "$" if at is None else f"$[{at}]"
 
 
-def _id(call: Call) -> int:
-    text = call.path_params["id"]
-    if not (text.isascii() and text.isdigit() and len(text) <= 18):
-        raise failed(404, f"there is no request {text[:40]!r}: ids are numbers")
-    return int(text)
-
-
 # ------------------------------------------------------------------ answering
 
 
@@ -312,20 +273,8 @@ def _item(entry: Entry) -> views.ItemView:
     return views.ItemView(201, request=views.request_view(entry))
 
 
-def _answer(
-    body: object, status: int = 200, headers: Mapping[str, str] | None = None, media: str = "application/json"
-) -> Response:
-    return Response(_encode(body), status, headers, media)
-
-
 # --------------------------------------------------------------------- routes
 
-_ONE: Final = Parameter(
-    "id",
-    "path",
-    "the id that was given when the request was taken in",
-    {"type": "string", "pattern": "^[0-9]{1,18}$"},
-)
 _KEY: Final = Parameter(
     "Idempotency-Key",
     "header",
@@ -336,6 +285,7 @@ _WRITE: Final = (400, 408, 413, 415, 429, 503)
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *policy_api.OPERATIONS,
+    *machine_api.OPERATIONS,
     Operation(
         "POST",
         "/v1/requests",
@@ -360,7 +310,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         show,
         answers={200: views.RequestView},
         problems=(404, 503),
-        parameters=(_ONE,),
+        parameters=(ONE,),
     ),
     Operation(
         "GET",
@@ -368,7 +318,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         watch,
         answers={200: views.RequestView},
         problems=(404, 503),
-        parameters=(_ONE,),
+        parameters=(ONE,),
         media="text/event-stream",
     ),
     Operation(
@@ -377,7 +327,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         cancel,
         answers={200: views.RequestView, 202: views.RequestView},
         problems=(404, 409, 429, 503),
-        parameters=(_ONE,),
+        parameters=(ONE,),
         scope=Scope.CANCEL,
     ),
     Operation(

@@ -16,7 +16,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from wnodes_daemon.api import OPERATIONS, Context
+from wnodes_daemon.api import OPERATIONS
+from wnodes_daemon.context import Context
 from wnodes_daemon.grouping import Busy
 from wnodes_daemon.metrics import CONTENT_TYPE
 from wnodes_daemon.openapi import Operation, document

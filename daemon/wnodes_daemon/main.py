@@ -9,13 +9,13 @@ import signal
 import sys
 import time
 from argparse import ArgumentParser
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final, cast
 
 import uvloop
 from wnodes_engine import __version__
-from wnodes_engine.backend import BackendUnavailable, BatchBackend, Snapshot
+from wnodes_engine.backend import ActionOutcome, BackendUnavailable, BatchBackend, Snapshot
 from wnodes_engine.commands.inputs import complain
 from wnodes_engine.core.policy import CompiledPolicy
 from wnodes_engine.decision_log.log import Log
@@ -27,7 +27,6 @@ from wnodes_engine.wire import Known
 
 from wnodes_daemon import listen, logs
 from wnodes_daemon.access.door import Door
-from wnodes_daemon.api import Context
 from wnodes_daemon.application import application
 from wnodes_daemon.assembling import (
     Parts,
@@ -39,6 +38,7 @@ from wnodes_daemon.assembling import (
 )
 from wnodes_daemon.baits.driving import Machines
 from wnodes_daemon.connections import Calls, most_connections
+from wnodes_daemon.context import Context, no_console
 from wnodes_daemon.database import is_url
 from wnodes_daemon.decision_log import DecisionLogError
 from wnodes_daemon.differences import everywhere
@@ -262,7 +262,10 @@ class _Running:
         )
         policies = LivePolicy(self._site, service, self._check)
         context = self._context(
-            service, policies, lambda: everywhere(service.memory, self._lines, machines.views)
+            service,
+            policies,
+            lambda: everywhere(service.memory, self._lines, machines.views),
+            machines.console,
         )
         try:
             await service.recover(
@@ -321,6 +324,7 @@ class _Running:
         service: Service,
         policies: LivePolicy | None = None,
         differing: Callable[[], Iterable[DifferenceView]] = tuple,
+        console: Callable[[int, int], Awaitable[str | ActionOutcome]] = no_console,
     ) -> Context:
         return Context(
             service=service,
@@ -333,6 +337,7 @@ class _Running:
             unready=self._why_unready,
             log_problem=self._log_problem,
             differences=differing,
+            console=console,
             policies=policies,
         )
 

@@ -111,6 +111,9 @@ def _parser() -> ArgumentParser:
     command("show", "one request, and what became of it", _show).add_argument("id")
     command("watch", "one request as it becomes, until it is over", _watch).add_argument("id")
     command("why", "why a request waits, or was denied", _why).add_argument("id")
+    console = command("console", "what the machine of a request has printed last", _console)
+    console.add_argument("id")
+    console.add_argument("--lines", type=int, default=100, help="how many at most (default: 100)")
     command("cancel", "take requests back", _cancel).add_argument("ids", nargs="+", metavar="id")
     shares = command("shares", "what every share was promised, and what it holds", _shares)
     shares.add_argument("--resource", default="cores", help="cores, memory, gpus, disk (default: cores)")
@@ -182,6 +185,12 @@ def _watch(client: Client, args: Namespace) -> int:
     if state in LIVE:
         sys.stderr.write("wnodes: the daemon has ended the watch: ask again\n")
     return int(state is not State.DONE)
+
+
+def _console(client: Client, args: Namespace) -> int:
+    text = client.console(args.id, args.lines)
+    _print(args, text, shown.console(text))
+    return 0
 
 
 def _why(client: Client, args: Namespace) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import msgspec
 from starlette.requests import Request as Call
@@ -14,15 +14,13 @@ from wnodes_engine.access import Right
 from wnodes_daemon import views
 from wnodes_daemon.access.identity import Identity, Scope
 from wnodes_daemon.bodies import read_body
+from wnodes_daemon.context import Context, answer
 from wnodes_daemon.live_policy import LivePolicy, PolicyRefused
 from wnodes_daemon.openapi import Operation
 from wnodes_daemon.problems import ProblemError, failed, problem
 from wnodes_daemon.records import KnownPolicy
 from wnodes_daemon.trying_out import Outcome
 from wnodes_daemon.views import FieldError
-
-if TYPE_CHECKING:
-    from wnodes_daemon.api import Context
 
 _log: Final = logging.getLogger(__name__)
 _SHOWN: Final = 1000
@@ -32,7 +30,7 @@ _read: Final = msgspec.json.Decoder(views.PolicyForm).decode
 async def show(context: Context, _: Call, __: Identity) -> Response:
     """The policy in force, and whether its files say something that cannot be taken."""
     policies = _policies(context)
-    return _answer(_view(await policies.in_force(), policies.problem))
+    return answer(_view(await policies.in_force(), policies.problem))
 
 
 async def reload(context: Context, _: Call, who: Identity) -> Response:
@@ -40,7 +38,7 @@ async def reload(context: Context, _: Call, who: Identity) -> Response:
     policies = _policies(context)
     _log.info("the policy is to be reloaded", extra={"user": who.user, "by": who.by})
     try:
-        return _answer(_view(await policies.reload(), policies.problem))
+        return answer(_view(await policies.reload(), policies.problem))
     except PolicyRefused as error:
         raise _refused(error) from None
 
@@ -50,7 +48,7 @@ async def roll_back(context: Context, _: Call, who: Identity) -> Response:
     policies = _policies(context)
     _log.info("the policy is to be rolled back", extra={"user": who.user, "by": who.by})
     try:
-        return _answer(_view(await policies.roll_back(), policies.problem))
+        return answer(_view(await policies.roll_back(), policies.problem))
     except PolicyRefused as error:
         raise _refused(error) from None
 
@@ -66,7 +64,7 @@ async def dry_run(context: Context, call: Call, _: Identity) -> Response:
     except PolicyRefused as error:
         raise _refused(error) from None
     changed = [one for one in found if is_change(one)]
-    return _answer(
+    return answer(
         views.DryRunView(
             name=policy.checked.name,
             digest=policy.digest,
@@ -103,10 +101,6 @@ def _refused(error: PolicyRefused) -> ProblemError:
 def _view(known: KnownPolicy, told: str) -> views.PolicyView:
     taken = views.time_of(known.taken)
     return views.PolicyView(known.number, known.name, known.digest, taken, known.origin, told)
-
-
-def _answer(body: object) -> Response:
-    return Response(msgspec.json.encode(body), media_type="application/json")
 
 
 OPERATIONS: Final = (

@@ -181,6 +181,12 @@ def shares(shares: Sequence[ShareUse], resource: str) -> str:
     return table(heads, rows, right=range(1, 8))
 
 
+def console(text: str) -> str:
+    """What a machine has printed, without what would move the cursor, or do worse, in a terminal."""
+    lines = text.splitlines()
+    return "".join("".join(c if c.isprintable() or c == "\t" else "�" for c in line) + "\n" for line in lines)
+
+
 def differences(found: Sequence[DifferenceView]) -> str:
     """What is not as recorded, and what follows."""
     text = ""

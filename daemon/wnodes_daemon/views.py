@@ -173,6 +173,12 @@ class DifferencesView(msgspec.Struct, frozen=True):
     differences: tuple[DifferenceView, ...]
 
 
+class ConsoleView(msgspec.Struct, frozen=True):
+    """The end of what a machine has printed; whoever is in it may print anything."""
+
+    text: str
+
+
 class BackendView(msgspec.Struct, frozen=True):
     """How a backend answers. `missing` counts jobs of ours that it does not show any more."""
 

@@ -229,8 +229,12 @@ def test_a_machine_boots_where_its_bait_runs_and_leaves_nothing(tmp_path: Path) 
         assert entry.decision is not None
         assert (bait.node, f"wn0{server.host[-1]}") == (entry.decision.node, entry.decision.node)
         assert daemon.farm.ballast == {"cn1": 8, "cn2": 8}
+        assert await daemon.machines.console(1, 1) == f"{server.name} login:\n"
         await daemon.service.cancel(1)
         await daemon.until(State.CANCELLED)
+        said = await daemon.machines.console(1, 1)
+        assert isinstance(said, ActionOutcome)
+        assert said.message == "request 1 has no machine at the moment"
 
     farm = play(tmp_path, scenario)
     assert farm.over == []

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from sites.running import Site, until
+from wnodes_daemon import shown
 from wnodes_daemon.client import Client
 from wnodes_daemon.people import main
 from wnodes_daemon.records import State
@@ -204,3 +205,17 @@ def test_whoever_runs_is_told_when_the_walltime_is_over(client: Client, wnodes: 
     assert abs((view.ends - view.started).total_seconds() - 7200) <= 60  # a second here is a minute there
     assert f"ends:        {view.ends.astimezone():%Y-%m-%d %H:%M:%S}" in wnodes(f"show {id_}").out
     wnodes(f"cancel {id_}")
+
+
+def test_the_console_of_a_machine_is_asked_for_by_its_request(client: Client, wnodes: Wnodes) -> None:
+    id_ = wnodes("request job").out.split()[1]
+    said = wnodes(f"console {id_}")  # no machine, and so the daemon's own words
+    assert (said.status, said.out) == (1, "")
+    assert f"request {id_} has no machine at the moment" in said.err
+    assert "from 1 to 1000" in wnodes(f"console {id_} --lines 0").err
+    assert "there is no request 999999 of yours" in wnodes("console 999999").err
+    wnodes(f"cancel {id_}")
+
+
+def test_a_console_cannot_play_with_the_terminal() -> None:
+    assert shown.console("boot\x1b[2J ok\r\n\tlogin: ü") == "boot�[2J ok\n\tlogin: ü\n"

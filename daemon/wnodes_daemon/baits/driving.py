@@ -125,6 +125,15 @@ class Machines:
             return machine if machine.verdict in {Verdict.REFUSED, Verdict.NO_ROOM} else None
         return None
 
+    async def console(self, request: int, lines: int) -> str | ActionOutcome:
+        """The end of what the machine of a request has printed. Raises ExecutorUnavailable."""
+        for bait in self._service.memory.baits.values():
+            if bait.request == request and bait.server is not None:
+                return await self._ask(
+                    self._executors[bait.executor].console(bait.server, lines), "a console"
+                )
+        return ActionOutcome(Verdict.REFUSED, f"request {request} has no machine at the moment")
+
     # ---------------------------------------------------------------- watching
 
     async def _watching(self, name: str) -> None:

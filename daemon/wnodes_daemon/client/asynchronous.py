@@ -100,6 +100,10 @@ class AsyncClient:
         """What would become of each of up to 1,000 requests, one by one; nothing changes."""
         return (await self._call(calls.decide_all(forms))).decisions
 
+    async def console(self, id_: str, lines: int = 100) -> str:
+        """The last lines that the machine of a request has printed; it may print anything."""
+        return (await self._call(calls.console(id_, lines))).text
+
     async def shares(self) -> tuple[ShareUse, ...]:
         """Every share, the farm first."""
         return (await self._call(calls.shares())).shares

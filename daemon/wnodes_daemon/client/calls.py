@@ -79,6 +79,11 @@ def nodes() -> Ask[views.NodesView]:
     return Ask("GET", "/v1/nodes", views.NodesView)
 
 
+def console(id_: str, lines: int) -> Ask[views.ConsoleView]:
+    """The end of what a machine has printed."""
+    return Ask("GET", one(id_, f"/console?lines={lines}"), views.ConsoleView)
+
+
 def differences() -> Ask[views.DifferencesView]:
     """What differs between the store, the batch systems and the clouds."""
     return Ask("GET", "/v1/differences", views.DifferencesView)

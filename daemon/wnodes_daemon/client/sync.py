@@ -103,6 +103,10 @@ class Client:
         """What would become of each of up to 1,000 requests, one by one; nothing changes."""
         return self._call(calls.decide_all(forms)).decisions
 
+    def console(self, id_: str, lines: int = 100) -> str:
+        """The last lines that the machine of a request has printed; it may print anything."""
+        return self._call(calls.console(id_, lines)).text
+
     def shares(self) -> tuple[ShareUse, ...]:
         """Every share, the farm first."""
         return self._call(calls.shares()).shares
