@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -32,6 +33,7 @@ from wnodes_daemon.grouping import Busy, Grouped
 from wnodes_daemon.metrics import Metrics
 from wnodes_daemon.natives import natives_in
 from wnodes_daemon.orders import native_actions, wishes_of
+from wnodes_daemon.pacing import LONGEST_PAUSE, keep_looking
 from wnodes_daemon.reconcile import Plan, compare
 from wnodes_daemon.records import Dispatch, Step
 from wnodes_daemon.service import Service
@@ -45,7 +47,6 @@ _AT_ONCE: Final = 32  # submissions under way to one backend
 _REST: Final = 0.02  # seconds between two passes, so that arrivals share one
 _UNTOLD: Final = ActionOutcome(Verdict.UNKNOWN, "the backend did not say")
 _SHORTEST_PAUSE: Final = 0.5
-_LONGEST_PAUSE: Final = 30.0
 
 
 class Line:
@@ -121,11 +122,11 @@ class Line:
         self._nodes = gone | {node.name: node for node in snapshot.nodes}
         return msgspec.structs.replace(snapshot, nodes=tuple(self._nodes.values()))
 
-    def complain(self, error: BackendUnavailable) -> None:
-        """Remember what it did not answer; it is told once, until all is well again."""
-        if not self.last_error:
-            _log.warning("a backend does not answer", extra={"backend": self.name, "error": str(error)})
-        self.last_error = str(error)
+    def complain(self, error: str) -> None:
+        """Remember what it did not answer, "" for nothing; it is told once, until all is well again."""
+        if error and not self.last_error:
+            _log.warning("a backend does not answer", extra={"backend": self.name, "error": error})
+        self.last_error = error
 
 
 class Loop:
@@ -155,7 +156,9 @@ class Loop:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._placing())
             for line in self._lines.values():
-                tasks.create_task(self._watching(line))
+                tasks.create_task(
+                    keep_looking(line.name, partial(self._watch, line), line.complain, self._tick)
+                )
             if self._machines is not None:
                 tasks.create_task(self._machines.run())
 
@@ -192,7 +195,7 @@ class Loop:
             except (StoreUnavailable, Busy) as error:
                 _log.error("nothing can be started now", extra={"error": str(error)})
                 await asyncio.sleep(pause)
-                pause = min(2 * pause, _LONGEST_PAUSE)
+                pause = min(2 * pause, LONGEST_PAUSE)
 
     def _carry_out(self, dispatch: Dispatch, slot: SlotRequest) -> None:
         line = self._lines[dispatch.backend]
@@ -225,7 +228,7 @@ class Loop:
                 _log.warning("refused", extra={**said, "error": answer.message})
             elif answer.verdict is Verdict.NO_ROOM:
                 _log.info("no room for it at the moment", extra={**said, "error": answer.message})
-                await asyncio.sleep(_LONGEST_PAUSE)  # it keeps its place meanwhile, and is looked at anew
+                await asyncio.sleep(LONGEST_PAUSE)  # it keeps its place meanwhile, and is looked at anew
                 await self._service.give_up(dispatch.key)
             else:
                 line.tried[dispatch.key] = self._service.now()
@@ -252,7 +255,7 @@ class Loop:
             if self._service.is_taken_back(dispatch.request):
                 return None
             await asyncio.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
+            pause = min(2 * pause, LONGEST_PAUSE)
 
     async def _release(self, line: Line, dispatch: Dispatch, ref: JobRef) -> None:
         """Let a held job start, unless its request was taken back meanwhile, or waits again."""
@@ -263,23 +266,6 @@ class Loop:
             await self._service.step(dispatch.key, Step.RELEASED)
 
     # ---------------------------------------------------------------- watching
-
-    async def _watching(self, line: Line) -> None:
-        pause = self._tick
-        while True:
-            try:
-                await self._watch(line)
-                line.last_error = ""
-                pause = self._tick
-            except BackendUnavailable as error:
-                line.complain(error)
-                pause = min(2 * pause, _LONGEST_PAUSE)
-            except (StoreUnavailable, Busy):
-                pause = min(2 * pause, _LONGEST_PAUSE)
-            except Exception:  # a driver's mistake must not end the daemon
-                _log.exception("a look at a backend went wrong", extra={"backend": line.name})
-                pause = min(2 * pause, _LONGEST_PAUSE)
-            await asyncio.sleep(pause)
 
     async def _watch(self, line: Line) -> None:
         """Look once. Accounting is read after the snapshot, so that what ended in between is seen to have."""

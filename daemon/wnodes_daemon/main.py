@@ -350,7 +350,7 @@ class _Running:
                 try:
                     looks[line.name] = await line.snapshot(int(time.time()))
                 except BackendUnavailable as error:
-                    line.complain(error)
+                    line.complain(str(error))
                     await asyncio.sleep(pause)
                     pause = min(2 * pause, _LONGEST_PAUSE)
                 else:

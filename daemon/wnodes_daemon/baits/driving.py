@@ -7,13 +7,13 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 from wnodes_engine.backend import (
     Action,
     ActionOutcome,
-    BackendUnavailable,
     Job,
     JobState,
     NodeAction,
@@ -39,11 +39,10 @@ from wnodes_daemon.baits.life import advance, heed
 from wnodes_daemon.baits.recording import executor_of, record
 from wnodes_daemon.baits.records import HOLDING, Act, Bait, Seen, Stage, Then
 from wnodes_daemon.baits.specs import spec_of, too_large
-from wnodes_daemon.grouping import Busy
 from wnodes_daemon.memory import Changes, Memory
 from wnodes_daemon.orders import wishes_of
+from wnodes_daemon.pacing import keep_looking
 from wnodes_daemon.records import Dispatch, Entry, State, Step
-from wnodes_daemon.store import StoreUnavailable
 
 if TYPE_CHECKING:
     from wnodes_daemon.loop import Line
@@ -61,7 +60,6 @@ _log: Final = logging.getLogger(__name__)
 _LIMIT: Final = 120.0  # seconds for one answer of a cloud
 _FRESH: Final = 30  # seconds for which a look at a batch system counts
 _ATTEMPTS: Final = 5
-_LONGEST_PAUSE: Final = 30.0
 _DONE: Final = ActionOutcome(Verdict.DONE)
 
 
@@ -104,7 +102,8 @@ class Machines:
         """Look at every cloud, without end."""
         async with asyncio.TaskGroup() as tasks:
             for name in self._executors:
-                tasks.create_task(self._watching(name))
+                look, tell = partial(self.look, name), partial(self._tell, name)
+                tasks.create_task(keep_looking(name, look, tell, self._tick))
 
     def saw(self, backend: str, snapshot: Snapshot) -> None:
         """What a batch system has just shown."""
@@ -135,23 +134,6 @@ class Machines:
         return ActionOutcome(Verdict.REFUSED, f"request {request} has no machine at the moment")
 
     # ---------------------------------------------------------------- watching
-
-    async def _watching(self, name: str) -> None:
-        pause = self._tick
-        while True:
-            try:
-                await self.look(name)
-                self._tell(name, "")
-                pause = self._tick
-            except (ExecutorUnavailable, BackendUnavailable) as error:
-                self._tell(name, str(error))
-                pause = min(2 * pause, _LONGEST_PAUSE)
-            except (StoreUnavailable, Busy):
-                pause = min(2 * pause, _LONGEST_PAUSE)
-            except Exception:  # a driver's mistake must not end the daemon
-                _log.exception("a look at a cloud went wrong", extra={"executor": name})
-                pause = min(2 * pause, _LONGEST_PAUSE)
-            await asyncio.sleep(pause)
 
     async def look(self, name: str) -> None:
         """Look at one cloud once. Raises ExecutorUnavailable, BackendUnavailable, StoreUnavailable, Busy."""
