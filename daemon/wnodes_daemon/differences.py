@@ -74,7 +74,7 @@ def of_cloud(
         if host.node in nodes:
             yield from _of_host(system, host, baits, changing=host.name in changing)
     names = {host.name: host.node for host in view.hosts if host.node in nodes}
-    for name, servers in uncovered(view, baits).items():
+    for name, servers in uncovered(view.servers, baits).items():
         for server in servers if name in names else ():
             whose = "a server of ours has no bait" if server.ours else "a server of others was booted past us"
             what = (

@@ -205,8 +205,8 @@ def test_servers_that_no_bait_has_are_seen_with_their_host() -> None:
     stranger = server(ref=ServerRef("x", "k", "q"), ours=False)
     failed = server(ServerState.ERROR, ref=ServerRef("y", "", "q"))
     view = CloudView((HOST,), (server(), stranger, failed), 1)
-    assert uncovered(view, [at(Stage.ACTIVE, server=SERVER)]) == {"h": (stranger,)}
-    assert uncovered(view, [at(Stage.ACTIVE, server=SERVER, host="x")]) == {"h": (server(), stranger)}
+    assert uncovered(view.servers, [at(Stage.ACTIVE, server=SERVER)]) == {"h": (stranger,)}
+    assert uncovered(view.servers, [at(Stage.ACTIVE, server=SERVER, host="x")]) == {"h": (server(), stranger)}
 
 
 class Farm(RuleBasedStateMachine):

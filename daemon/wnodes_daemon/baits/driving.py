@@ -34,7 +34,7 @@ from wnodes_engine.executor import (
 )
 
 from wnodes_daemon import dispatching
-from wnodes_daemon.baits.farm import granted, stays_drained, uncovered, unfit_host
+from wnodes_daemon.baits.farm import Servers, granted, stays_drained, uncovered, unfit_host
 from wnodes_daemon.baits.life import advance, heed
 from wnodes_daemon.baits.recording import executor_of, record
 from wnodes_daemon.baits.records import HOLDING, Act, Bait, Seen, Stage, Then
@@ -152,18 +152,19 @@ class Machines:
         for bait in memory.baits.values():
             if bait.executor == name:
                 by_host[bait.host].append(bait.key)
-        steps = [self._step_each(executor, keys, view, hosts) for keys in by_host.values()]
+        servers = Servers(view)
+        steps = [self._step_each(executor, keys, servers, hosts) for keys in by_host.values()]
         for error in await asyncio.gather(*steps, return_exceptions=True):
             if error is not None:
                 raise error
 
     async def _step_each(
-        self, executor: Executor, keys: list[str], view: CloudView, hosts: Mapping[str, Host]
+        self, executor: Executor, keys: list[str], servers: Servers, hosts: Mapping[str, Host]
     ) -> None:
         """One after the other what is on one host: its ballast has one writer."""
         for key in keys:
             bait = self._service.memory.baits[key]
-            await self._step(executor, bait, await self._seen(executor, bait, view, hosts.get(bait.node)))
+            await self._step(executor, bait, await self._seen(executor, bait, servers, hosts.get(bait.node)))
 
     def _note_hosts(self, name: str, view: CloudView) -> None:
         now = self._service.now()
@@ -221,18 +222,16 @@ class Machines:
 
         await self._service.change(begin)
 
-    async def _seen(self, executor: Executor, bait: Bait, view: CloudView, host: Host | None) -> Seen:
+    async def _seen(self, executor: Executor, bait: Bait, servers: Servers, host: Host | None) -> Seen:
         server: Server | Gone | None = None
         copies: tuple[ServerRef, ...] = ()
         asked = False
         if bait.server is not None:
-            shown = {server.ref.id: server for server in view.servers}
-            server = shown.get(bait.server.id) or await self._ask(executor.look(bait.server), "a server")
-            copies = tuple(
-                other.ref
-                for other in view.servers
-                if other.ours and other.ref.key == bait.key and other.ref.id != bait.server.id
+            server = servers.by_id.get(bait.server.id) or await self._ask(
+                executor.look(bait.server), "a server"
             )
+            alike = servers.ours_by_key.get(bait.key, ())
+            copies = tuple(other.ref for other in alike if other.ref.id != bait.server.id)
         elif bait.stage in {Stage.BOOTING, Stage.ENDING}:
             project = self._project(bait)
             if project is not None:
@@ -250,7 +249,7 @@ class Machines:
             asked,
             server,
             copies,
-            bait.host in uncovered(view, memory.baits.values()),
+            bait.host in uncovered(servers.by_host.get(bait.host, ()), memory.baits.values()),
             now - since >= self._reaped,
         )
 

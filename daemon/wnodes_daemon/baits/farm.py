@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Final
 
@@ -51,13 +52,27 @@ def unfit_host(host: Host | None, failed_boots: int) -> str:
     return ""
 
 
-def uncovered(view: CloudView, baits: Iterable[Bait]) -> dict[str, tuple[Server, ...]]:
+class Servers:
+    """The servers of one look, each found by its id, by its host and, those of ours, by its key."""
+
+    def __init__(self, view: CloudView) -> None:
+        self.by_id: dict[str, Server] = {}
+        self.by_host: defaultdict[str, list[Server]] = defaultdict(list)
+        self.ours_by_key: defaultdict[str, list[Server]] = defaultdict(list)
+        for server in view.servers:
+            self.by_id[server.ref.id] = server
+            self.by_host[server.host].append(server)
+            if server.ours:
+                self.ours_by_key[server.ref.key].append(server)
+
+
+def uncovered(servers: Iterable[Server], baits: Iterable[Bait]) -> dict[str, tuple[Server, ...]]:
     """The servers of others, and of ours, on each host that no bait there has; hosts without any left out."""
     kept = [bait for bait in baits if not bait.lost]
     covered = {(bait.server.id, bait.host) for bait in kept if bait.server is not None}
     named = {(bait.key, bait.host) for bait in kept}
     found: dict[str, tuple[Server, ...]] = {}
-    for server in view.servers:
+    for server in servers:
         if not server.host or server.state in _OFF_HOST or (server.ref.id, server.host) in covered:
             continue
         if not (server.ours and (server.ref.key, server.host) in named):
